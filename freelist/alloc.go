@@ -1,0 +1,203 @@
+package freelist
+
+import (
+	"slices"
+
+	"mmdb/page"
+)
+
+// Alloc finds places for a commit's units: unit i is a run of units[i] pages. It
+// appends the first page of each, in order, to dst. The units are laid out so that
+// the commit is written in few large runs:
+//
+//   - all of them in one free extent, the smallest that holds them, if there is one;
+//   - else units of several pages by best fit (together if they fit together), and
+//     single pages into the largest extents, their addresses ascending;
+//   - what fits nowhere goes behind the data, in one piece, and raises the high water.
+//
+// The high water never passes limit (0: no limit): then the error is ErrFull, dst
+// comes back as it was, and nothing has changed. A zero unit is the caller's bug and
+// panics. The cost is O(log n) for each run, plus O(1) for each unit.
+func (l *List) Alloc(units []uint32, dst []page.No, limit page.No) ([]page.No, error) {
+	if limit == 0 || limit > maxPages {
+		limit = maxPages
+	}
+	var total, singles uint64
+	for _, u := range units {
+		if u == 0 {
+			panic("freelist: invariant: a unit has a page")
+		}
+		if u == 1 {
+			singles++
+		}
+		total += uint64(u)
+	}
+	if room := uint64(max(limit, l.highWater) - l.highWater); total > l.freePages+room {
+		return dst, ErrFull
+	}
+	if total == 0 {
+		return dst, nil
+	}
+	if e, ok := l.bestFit(total); ok {
+		l.cutFree(e, Extent{e.Page, total})
+		return layOut(units, dst, e.Page), nil
+	}
+	a := allocation{l: l, units: units, base: l.highWater, runs: l.runs[:0]}
+	dst, err := a.place(dst, total-singles, singles, limit)
+	l.runs = a.runs[:0]
+	return dst, err
+}
+
+// layOut appends the first pages of units that stand one after the other from p.
+func layOut(units []uint32, dst []page.No, p page.No) []page.No {
+	dst = slices.Grow(dst, len(units))
+	for _, u := range units {
+		dst = append(dst, p)
+		p += page.No(u)
+	}
+	return dst
+}
+
+// allocation is an Alloc that needs several runs.
+type allocation struct {
+	l     *List
+	units []uint32
+	first []page.No // of each unit; 0: not placed yet
+	runs  []Extent  // extents taken for single pages
+	base  page.No   // where the units go that fit nowhere
+	rest  uint64    // pages of those units
+}
+
+// place finds places for all units, of which several hold multi pages in all, and
+// singles are of one page.
+func (a *allocation) place(dst []page.No, multi, singles uint64, limit page.No) ([]page.No, error) {
+	n := len(dst)
+	dst = slices.Grow(dst, len(a.units))[:n+len(a.units)]
+	a.first = dst[n:]
+	clear(a.first)
+	if multi > 0 {
+		a.placeMulti(multi)
+	}
+	a.takeSingles(singles)
+	if a.rest > 0 && a.base+page.No(a.rest) > limit {
+		a.undo()
+		return dst[:n], ErrFull
+	}
+	a.placeSingles()
+	a.raise()
+	return dst, nil
+}
+
+// placeMulti places the units of more than one page; what fits nowhere is left for
+// raise, together with the free tail of the file.
+func (a *allocation) placeMulti(pages uint64) {
+	l := a.l
+	together, ok := l.bestFit(pages)
+	if ok {
+		l.cutFree(together, Extent{together.Page, pages})
+	}
+	for i, u := range a.units {
+		if u == 1 {
+			continue
+		}
+		if ok {
+			a.first[i] = together.Page
+			together.Page += page.No(u)
+			continue
+		}
+		e, fits := l.bestFit(uint64(u))
+		if !fits {
+			a.rest += uint64(u)
+			continue
+		}
+		l.cutFree(e, Extent{e.Page, uint64(u)})
+		a.first[i] = e.Page
+	}
+	// A unit that is left is longer than the tail, so all of the tail is used.
+	if tail, ok := l.tail(); ok && a.rest > 0 {
+		l.cutFree(tail, tail)
+		a.base = tail.Page
+	}
+}
+
+// takeSingles takes free extents for n single pages: whole ones from the largest
+// downwards, and the best fit for the last pages.
+func (a *allocation) takeSingles(n uint64) {
+	l := a.l
+	for n > 0 {
+		if e, ok := l.bestFit(n); ok {
+			run := Extent{e.Page, n}
+			l.cutFree(e, run)
+			a.runs = append(a.runs, run)
+			n = 0
+			break
+		}
+		largest, ok := l.bySize.Max()
+		if !ok {
+			break
+		}
+		// All extents of this length, the first in the file first, while one of them
+		// is not enough.
+		from := len(a.runs)
+		l.bySize.AscendGreaterOrEqual(Extent{Len: largest.Len}, func(e Extent) bool {
+			a.runs = append(a.runs, e)
+			n -= e.Len
+			return n > largest.Len
+		})
+		for _, e := range a.runs[from:] {
+			l.cutFree(e, e)
+		}
+	}
+	slices.SortFunc(a.runs, byPage)
+	a.rest += n
+}
+
+// placeSingles hands the pages of the taken extents to the single units, in order.
+func (a *allocation) placeSingles() {
+	run := 0
+	var used uint64
+	for i, u := range a.units {
+		if u > 1 {
+			continue
+		}
+		if run == len(a.runs) {
+			return
+		}
+		a.first[i] = a.runs[run].Page + page.No(used)
+		if used++; used == a.runs[run].Len {
+			run, used = run+1, 0
+		}
+	}
+}
+
+// raise places the units that are left behind the data.
+func (a *allocation) raise() {
+	if a.rest == 0 {
+		return
+	}
+	p := a.base
+	for i, u := range a.units {
+		if a.first[i] == 0 {
+			a.first[i] = p
+			p += page.No(u)
+		}
+	}
+	a.l.highWater = p
+}
+
+// undo gives back what was taken. Free extents are always coalesced, so the list is
+// exactly what it was.
+func (a *allocation) undo() {
+	l := a.l
+	if a.base < l.highWater {
+		l.addFree(Extent{a.base, uint64(l.highWater - a.base)})
+	}
+	for _, e := range a.runs {
+		l.addFree(e)
+	}
+	for i, u := range a.units {
+		if a.first[i] != 0 {
+			l.addFree(Extent{a.first[i], uint64(u)})
+		}
+	}
+}

@@ -1,0 +1,2 @@
+// Package freelist keeps the free space of a file.
+package freelist

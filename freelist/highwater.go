@@ -1,0 +1,57 @@
+package freelist
+
+import "mmdb/page"
+
+// CutTo lowers the high water to hw and drops the free pages from there on. Pages in
+// use there are forgotten: their owner gave them up with the file's end. It panics when
+// a pending page is there; a hw above the high water changes nothing.
+func (l *List) CutTo(hw page.No) {
+	if hw >= l.highWater {
+		return
+	}
+	if hw < l.first {
+		panic("freelist: invariant: the high water is above the metas")
+	}
+	if p, ok := l.pending.Max(); ok && p.End() > hw {
+		panic("freelist: invariant: no pending page is cut off")
+	}
+	for {
+		e, ok := l.free.Max()
+		if !ok || e.End() <= hw {
+			break
+		}
+		cut := max(e.Page, hw)
+		l.cutFree(e, Extent{cut, uint64(e.End() - cut)})
+	}
+	l.highWater = hw
+}
+
+// Trim lowers the high water when more than keep free pages stand at the end of the
+// data, and leaves keep of them. It returns the high water.
+func (l *List) Trim(keep uint64) page.No {
+	if e, ok := l.tail(); ok && e.Len > keep {
+		l.CutTo(e.Page + page.No(keep))
+	}
+	return l.highWater
+}
+
+// SetHighWater sets the high water that a commit record states, after a replay and the
+// Reclaim that follows it. Pages between the old and a higher one become free; a lower
+// one must leave nothing but free pages behind, else the error is page.ErrCorrupt and
+// nothing has changed.
+func (l *List) SetHighWater(hw page.No) error {
+	switch {
+	case hw < l.first || hw > maxPages:
+		return page.Corruptf(hw, "high water out of range")
+	case hw > l.highWater:
+		old := l.highWater
+		l.highWater = hw
+		l.addFree(Extent{old, uint64(hw - old)})
+	case hw < l.highWater:
+		if e, ok := l.tail(); !ok || e.Page > hw {
+			return page.Corruptf(hw, "pages above the high water are not free")
+		}
+		l.CutTo(hw)
+	}
+	return nil
+}
