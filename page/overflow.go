@@ -1,0 +1,88 @@
+package page
+
+// Overflow refers to a value or key that stands in a run of pages of its own.
+type Overflow struct {
+	Page Ref    // the run's first page
+	Len  uint32 // bytes of payload
+	Born Commit // the commit that wrote it
+}
+
+// Encode writes the reference to the first OverflowRefSize bytes of dst.
+func (o Overflow) Encode(dst []byte) {
+	_ = dst[OverflowRefSize-1]
+	le.PutUint64(dst, uint64(o.Page))
+	le.PutUint32(dst[8:], o.Len)
+	le.PutUint64(dst[12:], uint64(o.Born))
+}
+
+// DecodeOverflow reads a reference from the first OverflowRefSize bytes of b.
+func DecodeOverflow(b []byte) Overflow {
+	_ = b[OverflowRefSize-1]
+	return Overflow{
+		Page: Ref(le.Uint64(b)),
+		Len:  le.Uint32(b[8:]),
+		Born: Commit(le.Uint64(b[12:])),
+	}
+}
+
+// Bucket is the header of a bucket, as its parent's leaf or the meta holds it.
+type Bucket struct {
+	Root     Ref    // the root page; 0 if the bucket's body follows inline
+	Keys     uint64 // number of keys, nested buckets counted as one
+	Sequence uint64 // the user's counter
+	Tree     Tree   // the bucket's tree number
+}
+
+// Encode writes the header to the first BucketHeaderSize bytes of dst.
+func (k Bucket) Encode(dst []byte) {
+	_ = dst[BucketHeaderSize-1]
+	le.PutUint64(dst, uint64(k.Root))
+	le.PutUint64(dst[8:], k.Keys)
+	le.PutUint64(dst[16:], k.Sequence)
+	le.PutUint64(dst[24:], uint64(k.Tree))
+}
+
+// DecodeBucket reads a header from the first BucketHeaderSize bytes of b.
+func DecodeBucket(b []byte) Bucket {
+	_ = b[BucketHeaderSize-1]
+	return Bucket{
+		Root:     Ref(le.Uint64(b)),
+		Keys:     le.Uint64(b[8:]),
+		Sequence: le.Uint64(b[16:]),
+		Tree:     Tree(le.Uint64(b[24:])),
+	}
+}
+
+// RunPages returns the length, in pages, of a run with that many bytes of
+// payload.
+func RunPages(payload, pageSize int) uint32 {
+	size := uint64(payload) + RunHeaderSize
+	return uint32((size + uint64(pageSize) - 1) / uint64(pageSize))
+}
+
+// RunPayload returns the payload of an overflow or record run. It aliases run.
+// If the length in the run does not fit the run, it returns nil.
+func RunPayload(run []byte) []byte {
+	if len(run) < RunHeaderSize {
+		return nil
+	}
+	n := uint64(le.Uint32(run[offRunLength:]))
+	if n > uint64(len(run)-RunHeaderSize) {
+		return nil
+	}
+	end := RunHeaderSize + int(n)
+	return run[RunHeaderSize:end:end]
+}
+
+// InitRun makes run an overflow or record run with the header h and room for
+// payloadLen bytes of payload, and zeroes what is behind them. The payload is
+// for the caller to fill, see RunPayload.
+func InitRun(run []byte, h Header, payloadLen int) {
+	if payloadLen < 0 || payloadLen > len(run)-RunHeaderSize {
+		panic("page: invariant: payload longer than its run")
+	}
+	h.Encode(run)
+	le.PutUint32(run[offRunLength:], uint32(payloadLen))
+	le.PutUint32(run[offRunReserved:], 0)
+	clear(run[RunHeaderSize+payloadLen:])
+}

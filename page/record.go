@@ -1,0 +1,214 @@
+package page
+
+import (
+	"fmt"
+	"math"
+)
+
+// Offsets in the payload of a commit record.
+const (
+	offRecordVersion      = 0
+	offRecordPageSize     = 4
+	offRecordSalt         = 8
+	offRecordCommit       = 16
+	offRecordBase         = 24
+	offRecordPrev         = 32
+	offRecordPrevLength   = 40
+	offRecordPrevChecksum = 48
+	offRecordPrevCommit   = 56
+	offRecordDigest       = 64
+	offRecordHighWater    = 72
+	offRecordRoot         = 80
+	offRecordNextTree     = 112
+	offRecordFlags        = 120
+	offRecordReserved     = 124
+	offRecordWritten      = 128
+	offRecordFreed        = 132
+	offRecordFree         = 136
+	offRecordPending      = 140
+
+	recordCheckpoint = 1
+)
+
+// Record is what a commit did: the payload of a record run. With the ones
+// before it, it tells what space is free.
+type Record struct {
+	PageSize  uint32 // bytes
+	Salt      uint64 // of all checksums in the file
+	Commit    Commit
+	Base      Commit // newest commit known durable when this was written
+	Prev      Link   // the record before, zero if there is none
+	Digest    uint64 // see Digest: over all pages written, in order
+	HighWater No     // pages, counted from the start of the file
+	Root      Bucket // the root bucket
+	NextTree  Tree   // number for the next new bucket
+
+	// Checkpoint says that Free and Pending are the whole state of free
+	// space after this commit.
+	Checkpoint bool
+
+	// The sections, encoded by package freelist.
+	Written, Freed, Free, Pending []byte
+}
+
+// Size returns the bytes that Encode writes.
+func (r *Record) Size() int {
+	return RecordHeaderSize + len(r.Written) + len(r.Freed) + len(r.Free) + len(r.Pending)
+}
+
+// Encode writes the record to the first Size bytes of dst.
+func (r *Record) Encode(dst []byte) {
+	dst = dst[:r.Size()]
+	le.PutUint32(dst[offRecordVersion:], Version)
+	le.PutUint32(dst[offRecordPageSize:], r.PageSize)
+	le.PutUint64(dst[offRecordSalt:], r.Salt)
+	le.PutUint64(dst[offRecordCommit:], uint64(r.Commit))
+	le.PutUint64(dst[offRecordBase:], uint64(r.Base))
+	le.PutUint64(dst[offRecordPrev:], uint64(r.Prev.Page))
+	le.PutUint64(dst[offRecordPrevLength:], r.Prev.Len)
+	le.PutUint64(dst[offRecordPrevChecksum:], r.Prev.Checksum)
+	le.PutUint64(dst[offRecordPrevCommit:], uint64(r.Prev.Commit))
+	le.PutUint64(dst[offRecordDigest:], r.Digest)
+	le.PutUint64(dst[offRecordHighWater:], uint64(r.HighWater))
+	r.Root.Encode(dst[offRecordRoot:])
+	le.PutUint64(dst[offRecordNextTree:], uint64(r.NextTree))
+	var flags uint32
+	if r.Checkpoint {
+		flags |= recordCheckpoint
+	}
+	le.PutUint32(dst[offRecordFlags:], flags)
+	le.PutUint32(dst[offRecordReserved:], 0)
+	at := RecordHeaderSize
+	for i, section := range r.sections() {
+		le.PutUint32(dst[offRecordWritten+4*i:], uint32(len(*section)))
+		at += copy(dst[at:], *section)
+	}
+}
+
+func (r *Record) sections() [4]*[]byte {
+	return [4]*[]byte{&r.Written, &r.Freed, &r.Free, &r.Pending}
+}
+
+// Decode reads a record from src, all of it, and validates it. The sections
+// alias src. The error wraps ErrVersion or ErrCorrupt.
+func (r *Record) Decode(src []byte) error {
+	if len(src) < RecordHeaderSize {
+		return damaged("commit record: %d bytes, want at least %d", len(src), RecordHeaderSize)
+	}
+	if err := checkVersion(le.Uint32(src[offRecordVersion:])); err != nil {
+		return err
+	}
+	flags := le.Uint32(src[offRecordFlags:])
+	*r = Record{
+		PageSize: le.Uint32(src[offRecordPageSize:]),
+		Salt:     le.Uint64(src[offRecordSalt:]),
+		Commit:   Commit(le.Uint64(src[offRecordCommit:])),
+		Base:     Commit(le.Uint64(src[offRecordBase:])),
+		Prev: Link{
+			Page:     No(le.Uint64(src[offRecordPrev:])),
+			Len:      le.Uint64(src[offRecordPrevLength:]),
+			Checksum: le.Uint64(src[offRecordPrevChecksum:]),
+			Commit:   Commit(le.Uint64(src[offRecordPrevCommit:])),
+		},
+		Digest:     le.Uint64(src[offRecordDigest:]),
+		HighWater:  No(le.Uint64(src[offRecordHighWater:])),
+		Root:       DecodeBucket(src[offRecordRoot:]),
+		NextTree:   Tree(le.Uint64(src[offRecordNextTree:])),
+		Checkpoint: flags&recordCheckpoint != 0,
+	}
+	if flags&^recordCheckpoint != 0 || le.Uint32(src[offRecordReserved:]) != 0 {
+		return damaged("commit record: reserved bytes are not zero")
+	}
+	rest := src[RecordHeaderSize:]
+	for i, section := range r.sections() {
+		n := le.Uint32(src[offRecordWritten+4*i:])
+		if uint64(n) > uint64(len(rest)) {
+			return damaged("commit record: sections are longer than the record")
+		}
+		*section, rest = rest[:n:n], rest[n:]
+	}
+	if len(rest) != 0 {
+		return damaged("commit record: %d bytes behind the sections", len(rest))
+	}
+	return r.Validate()
+}
+
+// Validate checks every field that can be checked without the file. The error
+// wraps ErrCorrupt.
+func (r *Record) Validate() error {
+	s := state{r.PageSize, r.Commit, r.Base, r.HighWater, r.Root, r.NextTree}
+	if reason := s.check(); reason != "" {
+		return damaged("commit record: %s", reason)
+	}
+	if !r.Checkpoint && len(r.Free)+len(r.Pending) != 0 {
+		return damaged("commit record: free space without a checkpoint")
+	}
+	if r.Prev == (Link{}) {
+		return nil
+	}
+	if r.Prev.Commit == 0 || r.Prev.Commit >= r.Commit {
+		return damaged("commit record: commit %d follows commit %d", r.Commit, r.Prev.Commit)
+	}
+	// The file may have been longer when the record before was written.
+	if reason := s.checkLink(r.Prev, math.MaxInt64); reason != "" {
+		return damaged("commit record: previous: %s", reason)
+	}
+	return nil
+}
+
+// state is what metas and records have in common.
+type state struct {
+	pageSize  uint32
+	commit    Commit
+	base      Commit
+	highWater No
+	root      Bucket
+	nextTree  Tree
+}
+
+// check returns what is wrong with the state, or an empty string.
+func (s state) check() string {
+	if s.pageSize > MaxSize || !ValidSize(int(s.pageSize)) {
+		return fmt.Sprintf("page size %d", s.pageSize)
+	}
+	first := FirstPage(int(s.pageSize))
+	switch {
+	case s.commit == 0:
+		return "commit 0"
+	case s.base > s.commit:
+		return fmt.Sprintf("base %d above commit %d", s.base, s.commit)
+	case s.highWater < first || uint64(s.highWater) > math.MaxInt64/uint64(s.pageSize):
+		return fmt.Sprintf("high water %d", s.highWater)
+	case s.root.Root.Dirty() || s.root.Root.Page() < first || s.root.Root.Page() >= s.highWater:
+		return fmt.Sprintf("root %s", s.root.Root)
+	case s.root.Tree != RootTree:
+		return fmt.Sprintf("tree number %d of the root", s.root.Tree)
+	case s.nextTree <= RootTree:
+		return fmt.Sprintf("next tree number %d", s.nextTree)
+	}
+	return ""
+}
+
+// checkLink returns what is wrong with a link to a record that stands below
+// the page limit, or an empty string.
+func (s state) checkLink(k Link, limit No) string {
+	if k.Len < RecordHeaderSize || k.Len > math.MaxInt32 {
+		return fmt.Sprintf("record of %d bytes", k.Len)
+	}
+	run := No(RunPages(int(k.Len), int(s.pageSize)))
+	if k.Page < FirstPage(int(s.pageSize)) || k.Page > limit || run > limit-k.Page {
+		return fmt.Sprintf("record in page %d", k.Page)
+	}
+	return ""
+}
+
+// checkVersion refuses formats that this package does not know.
+func checkVersion(v uint32) error {
+	switch {
+	case v == 0:
+		return damaged("version 0")
+	case v > Version:
+		return fmt.Errorf("%w: version %d, known is %d", ErrVersion, v, Version)
+	}
+	return nil
+}
