@@ -1,0 +1,2 @@
+// Package mmapfile maps files into memory for a store.
+package mmapfile

@@ -1,0 +1,146 @@
+package mmapfile
+
+import (
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+)
+
+// Options say how a file is opened.
+type Options struct {
+	ReadOnly  bool        // open for reading only; nothing is created
+	Create    bool        // create the file when it is missing
+	Exclusive bool        // with Create: an existing file is an error (fs.ErrExist)
+	Mode      os.FileMode // permission bits of a created file, before the umask
+	Seam      Seam        // stands between the file and the system; nil: none
+}
+
+// File is an open regular file. All methods may be called by several goroutines at once; after
+// Close they return an error that is os.ErrClosed.
+type File struct {
+	path     string // as given
+	real     string // absolute, without symbolic links
+	readOnly bool
+	created  bool
+	seam     Seam
+
+	mu       sync.RWMutex // held shared during a system call, exclusively by Close
+	os       *os.File
+	fd       int                   // -1 once closed
+	do       func(Op) (int, error) // perform, made once so that an operation allocates nothing
+	presence lockMode              // what LockPresence holds; guarded by lockMu
+	writer   lockMode              // what LockWriter holds; guarded by lockMu
+	lockMu   sync.Mutex
+}
+
+// Path returns the path that was given to Open.
+func (f *File) Path() string { return f.path }
+
+// RealPath returns the absolute path of the file at the time of Open, symbolic links resolved.
+func (f *File) RealPath() string { return f.real }
+
+// ReadOnly reports whether the file was opened for reading only.
+func (f *File) ReadOnly() bool { return f.readOnly }
+
+// Created reports whether this Open brought the file into being.
+func (f *File) Created() bool { return f.created }
+
+// Stat returns what the system knows of the file.
+func (f *File) Stat() (os.FileInfo, error) { return f.os.Stat() }
+
+// Size returns the size of the file in bytes.
+func (f *File) Size() (int64, error) {
+	fi, err := f.os.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return fi.Size(), nil
+}
+
+// SameFile reports whether path leads to this very file, through whatever links.
+func (f *File) SameFile(path string) bool {
+	mine, err := f.os.Stat()
+	if err != nil {
+		return false
+	}
+	other, err := os.Stat(path)
+	return err == nil && os.SameFile(mine, other)
+}
+
+// ReadAt reads len(p) bytes at off as io.ReaderAt does.
+func (f *File) ReadAt(p []byte, off int64) (int, error) { return f.os.ReadAt(p, off) }
+
+// Close releases the file's locks and closes it. Mappings stay readable, but can't grow any more.
+// It waits for system calls in progress. A second Close returns os.ErrClosed.
+func (f *File) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fd < 0 {
+		return os.ErrClosed
+	}
+	// A child process that is just being started may hold a copy of the descriptor until it
+	// executes its program: unlocking explicitly releases the locks at once all the same.
+	f.releaseLocks()
+	f.fd = -1
+	return f.os.Close()
+}
+
+// releaseLocks gives back both locks; the caller holds f.mu.
+func (f *File) releaseLocks() {
+	f.lockMu.Lock()
+	defer f.lockMu.Unlock()
+	if f.writer != lockNone {
+		_ = f.tryWriter(f.fd, lockNone)
+	}
+	if f.presence != lockNone {
+		_ = f.tryPresence(f.fd, lockNone)
+	}
+	f.writer, f.presence = lockNone, lockNone
+}
+
+// with calls fn with the descriptor, which stays open meanwhile.
+func (f *File) with(fn func(fd int) error) error {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.fd < 0 {
+		return os.ErrClosed
+	}
+	return fn(f.fd)
+}
+
+// perform is the real call behind the seam for every operation on an open file.
+func (f *File) perform(op Op) (int, error) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.fd < 0 {
+		return 0, os.ErrClosed
+	}
+	switch op.Kind {
+	case OpWrite:
+		return sysWritev(f.fd, op.Data, op.Offset)
+	case OpTruncate:
+		return 0, sysTruncate(f.fd, op.Length)
+	case OpAllocate:
+		return 0, sysAllocate(f.fd, op.Offset, op.Length)
+	case OpPunch:
+		return 0, sysPunch(f.fd, op.Offset, op.Length)
+	case OpSync:
+		return 0, sysSync(f.fd)
+	case OpSyncDir:
+		return 0, sysSyncDir(filepath.Dir(f.real))
+	}
+	return 0, syscall.EINVAL
+}
+
+// run sends op through the seam and begins again after EINTR. Flushes don't come here: what a
+// failed flush left undone can't be known, so none is ever repeated.
+func (f *File) run(op Op) error {
+	op.Path = f.path
+	for tries := 0; ; tries++ {
+		_, err := f.seam.through(op, f.do)
+		if !interrupted(err) || tries == maxInterrupts {
+			return wrap(op.Kind.String(), f.path, err)
+		}
+	}
+}

@@ -1,0 +1,23 @@
+//go:build linux || darwin
+
+package mmapfile
+
+import "golang.org/x/sys/unix"
+
+// Open-file-description locks belong to one open of the file: they hold between two opens in one
+// process, and closing some other descriptor of the file does not drop them.
+
+func (f *File) tryPresence(fd int, mode lockMode) error { return lockByte(fd, presenceByte, mode) }
+
+func (f *File) tryWriter(fd int, mode lockMode) error { return lockByte(fd, writerByte, mode) }
+
+func lockByte(fd int, at int64, mode lockMode) error {
+	kind := int16(unix.F_UNLCK)
+	switch mode {
+	case lockShared:
+		kind = unix.F_RDLCK
+	case lockExclusive:
+		kind = unix.F_WRLCK
+	}
+	return unix.FcntlFlock(uintptr(fd), ofdSetLock, &unix.Flock_t{Type: kind, Start: at, Len: 1})
+}

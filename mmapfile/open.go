@@ -1,0 +1,142 @@
+package mmapfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Open opens the regular file at path, and creates it first when Options ask for that and it is
+// missing. It never blocks, whatever stands at path: a directory, FIFO, socket or device gives
+// ErrNotRegular and is not opened. A symbolic link is followed, a dangling one is fs.ErrNotExist,
+// also with Options.Create. The descriptor is closed on exec.
+func Open(path string, o Options) (f *File, err error) {
+	if !supported {
+		return nil, wrap(opOpen, path, ErrUnsupported)
+	}
+	if o.ReadOnly {
+		o.Create = false
+	}
+	fd, created, err := openOrCreate(path, o)
+	if err != nil {
+		return nil, err
+	}
+	file := os.NewFile(uintptr(fd), path)
+	defer func() {
+		if err != nil {
+			_ = file.Close()
+		}
+	}()
+	fi, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if err := regular(path, fi); err != nil {
+		return nil, err
+	}
+	if err := sysBlocking(fd); err != nil {
+		return nil, wrap(opOpen, path, err)
+	}
+	f = &File{path: path, real: realPath(path), readOnly: o.ReadOnly, created: created, seam: o.Seam, os: file, fd: fd}
+	f.do = f.perform
+	return f, nil
+}
+
+// openOrCreate returns a descriptor of what stands at path. Files come and go while it looks, so it
+// looks again a few times.
+func openOrCreate(path string, o Options) (fd int, created bool, err error) {
+	for range 10 {
+		fd, err = openExisting(path, o.ReadOnly)
+		switch {
+		case err == nil && o.Create && o.Exclusive:
+			_ = sysClose(fd)
+			return -1, false, wrap(opCreate, path, fs.ErrExist)
+		case err == nil || !o.Create || !errors.Is(err, fs.ErrNotExist):
+			return fd, false, err
+		}
+		if target, linkErr := os.Readlink(path); linkErr == nil {
+			return -1, false, wrap(opOpen, path, fmt.Errorf("dangling symbolic link to %s: %w", target, fs.ErrNotExist))
+		}
+		fd, err = create(path, o)
+		if err == nil || !errors.Is(err, fs.ErrExist) {
+			return fd, err == nil, err
+		}
+	}
+	return -1, false, err
+}
+
+// openExisting looks before it opens: merely opening some devices has effects.
+func openExisting(path string, readOnly bool) (int, error) {
+	fi, err := os.Stat(path)
+	if err != nil {
+		return -1, wrap(opOpen, path, bare(err))
+	}
+	if err := regular(path, fi); err != nil {
+		return -1, err
+	}
+	fd, err := sysOpen(path, readOnly)
+	return fd, wrap(opOpen, path, err)
+}
+
+// create makes a new file, through the seam.
+func create(path string, o Options) (int, error) {
+	fd := -1
+	_, err := o.Seam.through(Op{Kind: OpCreate, Path: path}, func(op Op) (int, error) {
+		var err error
+		fd, err = sysCreate(op.Path, o.Mode)
+		return 0, err
+	})
+	switch {
+	case err != nil && fd >= 0:
+		_ = sysClose(fd)
+	case err == nil && fd < 0:
+		err = errors.New("the seam created no file")
+	}
+	if err != nil {
+		return -1, wrap(opCreate, path, err)
+	}
+	return fd, nil
+}
+
+// regular refuses everything but regular files, by name.
+func regular(path string, fi os.FileInfo) error {
+	if fi.Mode().IsRegular() {
+		return nil
+	}
+	what := "something special"
+	switch m := fi.Mode(); {
+	case m.IsDir():
+		what = "a directory"
+	case m&os.ModeNamedPipe != 0:
+		what = "a FIFO"
+	case m&os.ModeSocket != 0:
+		what = "a socket"
+	case m&os.ModeDevice != 0:
+		what = "a device"
+	}
+	return wrap(opOpen, path, fmt.Errorf("%s: %w", what, ErrNotRegular))
+}
+
+// realPath is the path without symbolic links, or the absolute path where they can't be resolved
+// (a file that exists only by descriptor).
+func realPath(path string) string {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return path
+	}
+	if r, err := filepath.EvalSymlinks(abs); err == nil {
+		return r
+	}
+	return abs
+}
+
+// bare takes the operation and path of package os off an error: ours says both.
+func bare(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}

@@ -1,0 +1,38 @@
+//go:build !linux && !darwin && !freebsd
+
+package mmapfile
+
+import "os"
+
+// supported says that this system can't do what the package is for: Open says so, and the rest is
+// here so that programs compile.
+const supported = false
+
+const msyncReachesDevice = false
+
+func (f *File) tryPresence(int, lockMode) error { return ErrUnsupported }
+func (f *File) tryWriter(int, lockMode) error   { return ErrUnsupported }
+
+func sysOpen(string, bool) (int, error)                  { return -1, ErrUnsupported }
+func sysCreate(string, os.FileMode) (int, error)         { return -1, ErrUnsupported }
+func sysClose(int) error                                 { return ErrUnsupported }
+func sysBlocking(int) error                              { return ErrUnsupported }
+func sysWritev(int, [][]byte, int64) (int, error)        { return 0, ErrUnsupported }
+func sysTruncate(int, int64) error                       { return ErrUnsupported }
+func sysAllocate(int, int64, int64) error                { return ErrUnsupported }
+func sysPunch(int, int64, int64) error                   { return ErrUnsupported }
+func sysSync(int) error                                  { return ErrUnsupported }
+func sysSyncDir(string) error                            { return ErrUnsupported }
+func sysMsync([]byte) error                              { return ErrUnsupported }
+func sysAdvise([]byte, Advice) error                     { return ErrUnsupported }
+func sysWillNeed([]byte) error                           { return ErrUnsupported }
+func sysPopulate([]byte) error                           { return ErrUnsupported }
+func sysPin(_, _ []byte) error                           { return ErrUnsupported }
+func sysUnpin([]byte) error                              { return ErrUnsupported }
+func sysAreas(uintptr, uintptr) (int, error)             { return 0, ErrUnsupported }
+func memReserve(int) ([]byte, error)                     { return nil, ErrUnsupported }
+func memPlace([]byte, int, int64, bool) error            { return ErrUnsupported }
+func memTakeBack([]byte) error                           { return ErrUnsupported }
+func memMap(int, int64, int, Prot, Flag) ([]byte, error) { return nil, ErrUnsupported }
+func memUnmap([]byte) error                              { return nil }
+func memAddr([]byte) uintptr                             { return 0 }
