@@ -31,9 +31,7 @@ func (f *File) WriteAt(bufs [][]byte, off int64) error {
 		if n > 0 {
 			op.Offset += int64(n)
 			tries = 0
-			if rest := tail(bufs, n, &split); rest != nil {
-				bufs = rest
-			}
+			bufs = tail(bufs, n, &split)
 		}
 		switch {
 		case interrupted(err) && tries < maxInterrupts:
@@ -56,9 +54,12 @@ func skipEmpty(bufs [][]byte) [][]byte {
 
 // window returns the buffers that go out with one call, and their bytes.
 func window(bufs [][]byte) ([][]byte, int64) {
+	if len(bufs[0]) > maxWrite {
+		return [][]byte{bufs[0][:maxWrite]}, maxWrite
+	}
 	var sum int64
 	for i, b := range bufs {
-		if i == maxVector || i > 0 && sum+int64(len(b)) > maxWrite {
+		if i == maxVector || sum+int64(len(b)) > maxWrite {
 			return bufs[:i], sum
 		}
 		sum += int64(len(b))
