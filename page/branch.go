@@ -134,7 +134,7 @@ func (r Branch) Remove(i int) {
 		putSlot(r, 0, makeSlot(s.cell(), 0, 0, 0))
 	}
 	setGarbage(r, garbage(r)+lost)
-	if n <= branchLayout.first {
+	if n <= branchLayout.first() {
 		setPrefix(r, 0)
 	}
 }
@@ -199,7 +199,7 @@ func (r Branch) AppendFrom(src Branch, from, to int, first Key) {
 	setStart(r, at)
 	q := prefix(src)
 	appended(r, branchLayout, n, q)
-	if n >= branchLayout.first && prefix(r) == q {
+	if n >= branchLayout.first() && prefix(r) == q {
 		rehead(r, branchLayout, n, n+1)
 	}
 }

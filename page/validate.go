@@ -102,11 +102,11 @@ func (v *validator) run() error {
 		live += size
 		apart = apart && s.cell()+size <= lowest
 		lowest = s.cell()
-		if i < v.y.first {
+		if i < v.y.first() {
 			continue
 		}
 		key := v.y.key(b, s)
-		if i == v.y.first {
+		if i == v.y.first() {
 			if len(key) < prefix(b) {
 				return damaged("slot %d: key shorter than the prefix", i)
 			}
@@ -118,7 +118,7 @@ func (v *validator) run() error {
 		if s.head() != head(key, len(common)) {
 			return damaged("slot %d: head does not match the key", i)
 		}
-		if i > v.y.first && s.head() <= last.head() && !v.ascending(last, s) {
+		if i > v.y.first() && s.head() <= last.head() && !v.ascending(last, s) {
 			return damaged("slot %d: key not above the one before", i)
 		}
 		last = s
@@ -145,13 +145,13 @@ func (v *validator) frame() error {
 		return damaged("inline bucket of %d bytes", len(b))
 	}
 	n := count(b)
-	if n < v.y.first {
+	if n < v.y.first() {
 		return damaged("branch without a child")
 	}
 	if start(b) > len(b) || start(b) < bodyHeader+slotSize*n {
 		return damaged("%d slots, and cells from %d, in %d bytes", n, start(b), len(b))
 	}
-	if p := prefix(b); p > MaxPrefix || p > 0 && n <= v.y.first {
+	if p := prefix(b); p > MaxPrefix || p > 0 && n <= v.y.first() {
 		return damaged("prefix of %d bytes in %d slots", p, n)
 	}
 	return nil
@@ -160,15 +160,15 @@ func (v *validator) frame() error {
 // cell checks one slot and its cell, and returns the cell's size.
 func (v *validator) cell(i int, s slot) (int, error) {
 	o, n := s.cell(), s.keyLen()
-	header := v.y.header
+	header := v.y.header()
 	if s.large() {
-		header = v.y.large
+		header = v.y.largeHeader()
 	}
 	end := o + header + n // of the key
 	if o < start(v.b) || end > len(v.b) {
 		return 0, damaged("slot %d: cell at %d outside", i, o)
 	}
-	if i < v.y.first {
+	if i < v.y.first() {
 		if n != 0 || s.flags() != 0 || s.head() != 0 {
 			return 0, damaged("slot %d: has a key", i)
 		}
