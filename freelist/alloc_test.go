@@ -50,22 +50,25 @@ func TestAllocWithoutSpaceChangesNothing(t *testing.T) {
 		{[]uint32{5}, 50},                  // enough pages, but apart
 		{[]uint32{3, 4, 1, 5}, 52},         // found out after the others were placed
 		{[]uint32{1, 1, 1, 1, 5, 1}, 52},   // singles too
-		{[]uint32{2}, 1},                   // a limit below the data lets free pages be used:
-		{[]uint32{2, 2, 1 << 31}, 1 << 30}, // see below
+		{[]uint32{2, 2, 1 << 31}, 1 << 30}, // a high limit
+		{[]uint32{5}, 1},                   // a limit below the high water
 	} {
 		l := withFree(50, free...)
 		got, err := l.Alloc(c.units, []page.No{1}, c.limit)
-		if c.limit == 1 {
-			if err != nil {
-				t.Errorf("free pages below a low limit: %v", err)
-			}
-			continue
-		}
 		if !errors.Is(err, ErrFull) || !slices.Equal(got, []page.No{1}) {
 			t.Errorf("Alloc(%v, %d) = %v, %v", c.units, c.limit, got, err)
 		}
 		validate(t, l)
 		same(t, l, withFree(50, free...))
+	}
+}
+
+// TestLimitIsOnTheHighWater: free pages above the limit, or below one that was lowered,
+// may be used.
+func TestLimitIsOnTheHighWater(t *testing.T) {
+	l := withFree(50, Extent{30, 2})
+	if got, err := l.Alloc([]uint32{1, 1}, nil, 1); err != nil || !slices.Equal(got, []page.No{30, 31}) {
+		t.Errorf("%v, %v", got, err)
 	}
 }
 

@@ -12,8 +12,9 @@ import (
 // ErrFull is returned by Alloc when the pages do not fit below the limit.
 var ErrFull = errors.New("freelist: no space below the limit")
 
-// degree of the trees; 32 was the fastest of 16, 32 and 64 with 500,000 extents.
-const degree = 32
+// degree of the trees. With 500,000 extents 64 was faster than 32 and 16: Reclaim took
+// 426, 544 and 496 µs, LoadCheckpoint 82, 92 and 127 ms.
+const degree = 64
 
 // List knows which pages are free and which are pending. All others from the first
 // data page to the high water are in use. It is not safe for concurrent use.
