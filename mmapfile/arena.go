@@ -1,7 +1,6 @@
 package mmapfile
 
 import (
-	"errors"
 	"fmt"
 	"math/bits"
 	"os"
@@ -285,15 +284,12 @@ func (a *Arena) Mapped() int64 {
 	return a.mapped
 }
 
-// errArenaClosed tells of a second Close.
-var errArenaClosed = errors.New("arena: already closed")
-
-// Close gives all memory back. No block may be touched any more.
+// Close gives all memory back. No block may be touched any more. A second Close returns os.ErrClosed.
 func (a *Arena) Close() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed {
-		return errArenaClosed
+		return os.ErrClosed
 	}
 	a.reset(0)
 	a.closed = true

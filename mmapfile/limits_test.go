@@ -45,7 +45,7 @@ func init() {
 func TestReservationHalvesUnderULimitV(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
 	must(t, os.WriteFile(path, nil, 0o600))
-	out := runChild(t, "address space", path, strconv.Itoa(4<<30), strconv.Itoa(3<<20))
+	out := runChild(t, "address space", path, "4294967296", "3145728")
 	reserved, err := strconv.ParseInt(out, 10, 64)
 	must(t, err)
 	if reserved < 512<<20 || reserved > 2<<30 {
@@ -56,7 +56,7 @@ func TestReservationHalvesUnderULimitV(t *testing.T) {
 func TestNoAddressSpaceIsAClearError(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
 	must(t, os.WriteFile(path, nil, 0o600))
-	out := runChild(t, "address space", path, strconv.Itoa(4<<30), strconv.Itoa(8<<30))
+	out := runChild(t, "address space", path, "4294967296", "8589934592")
 	if !strings.Contains(out, "no address space") || !strings.Contains(out, "ulimit -v") || !strings.Contains(out, path) {
 		t.Fatalf("error: %s", out)
 	}

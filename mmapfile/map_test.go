@@ -23,7 +23,7 @@ func TestGrowthKeepsAddressesAndOneArea(t *testing.T) {
 		t.Fatalf("reserved %d, mapped %d", m.Reserved(), m.Len())
 	}
 	base := memAddr(m.Data())
-	for size := int64(1 << 20); size <= 256<<20; size = size*3/2 + 4096 {
+	for size := int64(1 << 20); size <= 64<<20; size = size*3/2 + 4096 {
 		must(t, f.Truncate(size))
 		must(t, m.Grow(size))
 		if m.Len() < size || m.Len() >= 2*size+chunk || m.Len()%chunk != 0 {
@@ -50,7 +50,7 @@ func TestGrowthKeepsAddressesAndOneArea(t *testing.T) {
 	must(t, err)
 	must(t, m.WillNeed(5, 1<<20))
 	must(t, m.Populate(4097, 1<<20))
-	must(t, m.Populate(0, 1<<62))    // clipped at the end of the file
+	must(t, m.Populate(0, 1<<62))     // clipped at the end of the file
 	must(t, m.WillNeed(size+9999, 9)) // behind it
 	must(t, oneArea(m))
 	if err := m.WillNeed(-1, 2); !errors.Is(err, syscall.EINVAL) {
