@@ -5,5 +5,5 @@ func (m *Mapping) Offset(addr uintptr) (int64, bool) {
 	if !contains(m.data, addr) {
 		return 0, false
 	}
-	return int64(addr - addressOf(m.data)), true
+	return int64(addr - memAddr(m.data)), true
 }
