@@ -28,7 +28,7 @@ func TestEncodingIsFixed(t *testing.T) {
 	}
 	l := withFree(100, Extent{20, 1})
 	l.AddPending([]Pending{{Extent{12, 1}, 7, 9}})
-	free, pending := l.AppendCheckpoint(10, []Pending{{Extent{14, 3}, 8, 10}, {Extent{21, 1}, 10, 10}}, nil, nil)
+	free, pending := l.AppendCheckpoint(10, []Pending{{Extent{14, 1}, 8, 10}, {Extent{15, 2}, 8, 10}, {Extent{21, 1}, 10, 10}}, nil, nil)
 	if want := []byte{41, 0}; !bytes.Equal(free, want) { // joined with what died unseen
 		t.Errorf("free: %v, want %v", free, want)
 	}
