@@ -59,6 +59,12 @@ func TestWritesThroughTheMappingPanicAndNeverReachTheFile(t *testing.T) {
 	if !ok || addr != memAddr(b)+4097 || !m.Contains(addr) || m.ReadFault(addr) {
 		t.Fatalf("fault at %x: %v", addr, ok)
 	}
+	if off, ok := m.Offset(addr); !ok || off != 4097 {
+		t.Error("wrong place in the file:", off, ok)
+	}
+	if _, ok := m.Offset(0); ok {
+		t.Error("an address outside has a place in the file")
+	}
 	if want := pattern(1<<20, 1); contents(t, f)[4097] != want[4097] {
 		t.Fatal("the file changed")
 	}

@@ -51,11 +51,13 @@ func (f *File) Stat() (os.FileInfo, error) { return f.os.Stat() }
 
 // Size returns the size of the file in bytes.
 func (f *File) Size() (int64, error) {
-	fi, err := f.os.Stat()
-	if err != nil {
-		return 0, err
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.fd < 0 {
+		return 0, wrap("size of", f.path, os.ErrClosed)
 	}
-	return fi.Size(), nil
+	size, err := sysSize(f.fd)
+	return size, wrap("size of", f.path, err)
 }
 
 // SameFile reports whether path leads to this very file, through whatever links.

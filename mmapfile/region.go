@@ -34,8 +34,9 @@ type Region struct {
 	raw  []byte // whole pages, as mapped
 	data []byte // the bytes asked for
 	path string
+	off  int64 // of raw in the file
+	file bool  // memory of a file, not anonymous
 	seam Seam
-	file bool
 }
 
 // MapFile maps length bytes of f from offset on, which need not be aligned. It is clipped at the
@@ -99,7 +100,7 @@ func mapFile(fd int, fi os.FileInfo, path string, offset int64, length int, prot
 	if err != nil {
 		return nil, wrap(opMap, path, err)
 	}
-	r := &Region{raw: raw, data: raw[skip : skip+length : skip+length], path: path, file: true}
+	r := &Region{raw: raw, data: raw[skip : skip+length : skip+length], path: path, off: offset - int64(skip), file: true}
 	return r.prepare(flags)
 }
 
@@ -164,7 +165,7 @@ func (r *Region) Sync() error {
 	if !r.file {
 		return nil
 	}
-	_, err := r.seam.through(Op{Kind: OpMsync, Path: r.path, Length: int64(len(r.raw))}, func(Op) (int, error) {
+	_, err := r.seam.through(Op{Kind: OpMsync, Path: r.path, Offset: r.off, Length: int64(len(r.raw))}, func(Op) (int, error) {
 		return 0, sysMsync(r.raw)
 	})
 	return wrap("msync", r.path, err)

@@ -18,6 +18,7 @@ func sysCreate(string, os.FileMode) (int, error)         { return -1, ErrUnsuppo
 func sysClose(int) error                                 { return ErrUnsupported }
 func sysBlocking(int) error                              { return ErrUnsupported }
 func sysWritev(int, [][]byte, int64) (int, error)        { return 0, ErrUnsupported }
+func sysSize(int) (int64, error)                         { return 0, ErrUnsupported }
 func sysTruncate(int, int64) error                       { return ErrUnsupported }
 func sysAllocate(int, int64, int64) error                { return ErrUnsupported }
 func sysPunch(int, int64, int64) error                   { return ErrUnsupported }

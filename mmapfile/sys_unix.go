@@ -39,6 +39,12 @@ func sysClose(fd int) error { return unix.Close(fd) }
 // sysBlocking undoes the O_NONBLOCK that kept open from waiting.
 func sysBlocking(fd int) error { return unix.SetNonblock(fd, false) }
 
+func sysSize(fd int) (int64, error) {
+	var st unix.Stat_t
+	err := unix.Fstat(fd, &st)
+	return st.Size, err
+}
+
 func sysTruncate(fd int, size int64) error { return unix.Ftruncate(fd, size) }
 
 func sysMsync(b []byte) error { return unix.Msync(b, unix.MS_SYNC) }

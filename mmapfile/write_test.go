@@ -255,10 +255,19 @@ func TestFlushesAreNeverRepeated(t *testing.T) {
 	}
 }
 
-func TestWriteAtWithoutSeamAllocatesLittle(t *testing.T) {
+func TestTheCallsOfACommitAllocateNothing(t *testing.T) {
 	f := openTemp(t, Options{})
 	bufs := [][]byte{pattern(4096, 1), pattern(4096, 2)}
-	if n := testing.AllocsPerRun(20, func() { must(t, f.WriteAt(bufs, 0)) }); n > 0 {
-		t.Errorf("%v allocations", n)
+	m := mapTemp(t, f, MapOptions{})
+	for name, fn := range map[string]func() error{
+		"WriteAt":      func() error { return f.WriteAt(bufs, 0) },
+		"Size":         func() error { _, err := f.Size(); return err },
+		"Grow":         func() error { return m.Grow(8192) },
+		"Mapping.Sync": func() error { return m.Sync(0, 8192) },
+		"WillNeed":     func() error { return m.WillNeed(0, 8192) },
+	} {
+		if n := testing.AllocsPerRun(20, func() { must(t, fn()) }); n > 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
 	}
 }
