@@ -1,0 +1,103 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"mmdb"
+)
+
+// fileMode is the mode of every file that the tool creates.
+const fileMode = 0o600
+
+// view calls fn in a read transaction on the file at path, which is opened
+// read-only and must exist.
+func (a *app) view(path string, fn func(*mmdb.Tx) error) (err error) {
+	db, err := mmdb.Open(path, fileMode, &mmdb.Options{ReadOnly: true, Timeout: a.timeout})
+	if err != nil {
+		return fileError(path, err)
+	}
+	defer func() {
+		if closeErr := db.Close(); err == nil && closeErr != nil {
+			err = fileError(path, closeErr)
+		}
+	}()
+	return viewError(path, db.View(fn))
+}
+
+// viewError adds the path to an error of the library; the tool's own errors
+// and those of standard output stand for themselves.
+func viewError(path string, err error) error {
+	if errors.Is(err, mmdb.ErrCorrupt) {
+		return fileError(path, err)
+	}
+	return err
+}
+
+// update calls fn in a write transaction on the file at path. A missing or
+// empty file is an error unless create is given. When the file was made by this
+// call and fn fails, it is removed again.
+func (a *app) update(path string, create bool, fn func(*mmdb.Tx) error) (err error) {
+	missing, err := missingFile(path, create)
+	if err != nil {
+		return err
+	}
+	db, err := mmdb.Open(path, fileMode, &mmdb.Options{Timeout: a.timeout})
+	if err != nil {
+		return fileError(path, err)
+	}
+	empty := false
+	defer func() {
+		if err != nil && missing && empty {
+			os.Remove(path) // before Close: the lock is still held
+		}
+		if closeErr := db.Close(); err == nil && closeErr != nil {
+			err = fileError(path, closeErr)
+		}
+	}()
+	return viewError(path, db.Update(func(tx *mmdb.Tx) error {
+		empty = rootBucket(tx).Len() == 0
+		return fn(tx)
+	}))
+}
+
+// missingFile reports whether there is no file at path. Without create that is an
+// error, and so is an empty file, which opening would make a database.
+func missingFile(path string, create bool) (bool, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if !create {
+			return true, fmt.Errorf("%s: no such file (--create makes one)%w", path, hidden{err})
+		}
+		return true, nil
+	case err != nil:
+		return false, fileError(path, err)
+	case !create && info.Mode().IsRegular() && info.Size() == 0:
+		return false, fmt.Errorf("%s: the file is empty (--create makes a database of it)", path)
+	}
+	return false, nil
+}
+
+// exactly and between are cobra's argument checks with the tool's words.
+func exactly(n int) cobra.PositionalArgs { return between(n, n) }
+
+func between(lo, hi int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) >= lo && len(args) <= hi {
+			return nil
+		}
+		return usagef("%s takes %s, not %d: %s", cmd.Name(), arguments(lo, hi), len(args), cmd.Use)
+	}
+}
+
+func arguments(lo, hi int) string {
+	if lo == hi {
+		return plural(lo, "argument", "arguments")
+	}
+	return fmt.Sprintf("%d to %d arguments", lo, hi)
+}

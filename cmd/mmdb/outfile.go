@@ -1,0 +1,105 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// outFile is a file that a command writes. It appears under its name as a whole or, when
+// the command fails, not at all.
+type outFile struct {
+	*os.File
+	final string // the name it gets at the end
+}
+
+// createOut makes the file at path with mode 0600. An existing file is refused
+// without force, and one that is the same file as input (by whatever name) always.
+func createOut(path string, force bool, input string) (*outFile, error) {
+	if sameFile(path, input) {
+		return nil, fmt.Errorf("%s: output and input are the same file", path)
+	}
+	info, err := os.Stat(path)
+	if err == nil && info.IsDir() {
+		return nil, fmt.Errorf("%s: is a directory", path)
+	}
+	if _, linkErr := os.Lstat(path); linkErr == nil && !force {
+		return nil, fmt.Errorf("%s: exists already (--force replaces it)", path)
+	}
+	if err == nil && !info.Mode().IsRegular() { // with force: a device or a pipe is written to
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		return &outFile{File: f, final: path}, err
+	}
+	target := path
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+		target = resolved
+	}
+	f, err := os.CreateTemp(filepath.Dir(target), ".mmdb-*.tmp")
+	if err != nil {
+		return nil, err
+	}
+	return &outFile{File: f, final: target}, nil
+}
+
+// finish makes the output durable under its name when err is nil and removes
+// it otherwise. It returns err, or what went wrong itself.
+func (o *outFile) finish(err error, force bool) error {
+	if o.Name() == o.final {
+		return errors.Join(err, o.Close())
+	}
+	if err == nil {
+		err = o.Sync()
+	}
+	if closeErr := o.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = o.install(force)
+	}
+	if err != nil {
+		os.Remove(o.Name())
+	}
+	return err
+}
+
+// install gives the finished file its name. Without force a file that came
+// there meanwhile is not replaced.
+func (o *outFile) install(force bool) error {
+	if force {
+		return os.Rename(o.Name(), o.final)
+	}
+	err := os.Link(o.Name(), o.final)
+	switch {
+	case err == nil:
+		return os.Remove(o.Name())
+	case errors.Is(err, fs.ErrExist):
+		return fmt.Errorf("%s: exists already (--force replaces it)", o.final)
+	}
+	return os.Rename(o.Name(), o.final) // no hard links on this file system
+}
+
+// sameFile reports whether both names lead to one existing file.
+func sameFile(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
+}
+
+// isStream reports whether the stream is the file at path, as in "mmdb dump x >> x".
+func isStream(stream any, path string) bool {
+	f, ok := stream.(*os.File)
+	if !ok || f == nil {
+		return false
+	}
+	x, err := f.Stat()
+	if err != nil || !x.Mode().IsRegular() {
+		return false
+	}
+	y, err := os.Stat(path)
+	return err == nil && os.SameFile(x, y)
+}

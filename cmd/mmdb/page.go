@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"mmdb"
+	"mmdb/page"
+)
+
+// pageOptions says how much of a page "mmdb page" shows.
+type pageOptions struct {
+	noHex bool
+	all   bool // dump the whole run, not only its first page
+}
+
+func newPage(a *app) *cobra.Command {
+	var o pageOptions
+	cmd := &cobra.Command{
+		Use:   "page FILE NUMBER",
+		Short: "Show one page: header, slots, cells and bytes",
+		Long: `Show one page or run, decoded and as bytes: its header, its slots in key order, and
+what the cells hold. A page that fails its checks is shown as far as it can be, with the reason.`,
+		Args: exactly(2),
+		RunE: func(_ *cobra.Command, args []string) error {
+			no, err := strconv.ParseUint(args[1], 0, 64)
+			if err != nil {
+				return usagef("%s is not a page number", visible(args[1]))
+			}
+			return a.view(args[0], func(tx *mmdb.Tx) error { return a.page(tx, no, o) })
+		},
+	}
+	cmd.Flags().BoolVar(&o.noHex, "no-hex", false, "leave out the bytes")
+	cmd.Flags().BoolVar(&o.all, "all", false, "show the bytes of the whole run, not only of its first page")
+	return cmd
+}
+
+func (a *app) page(tx *mmdb.Tx, no uint64, o pageOptions) error {
+	info, infoErr := tx.Page(no)
+	b, err := tx.PageBytes(no)
+	if err != nil {
+		return fmt.Errorf("page %d: %w", no, err)
+	}
+	f := a.format
+	if f == formatRaw { // never into a table
+		f = formatText
+	}
+	d := decodePage(b, newPageRun(info, infoErr), tx.Info().PageSize, f)
+	if !o.noHex {
+		d.bytes = b
+		if !o.all {
+			d.bytes = b[:min(len(b), tx.Info().PageSize)]
+		}
+	}
+	if a.json {
+		if !o.noHex {
+			d.Hex = fmt.Sprintf("%x", d.bytes)
+		}
+		err = a.printJSON(d)
+	} else {
+		err = a.printPage(d)
+	}
+	if err == nil && d.Problem != "" {
+		return foundError{fmt.Sprintf("page %d is damaged: %s", no, d.Problem)}
+	}
+	return err
+}
+
+// pageDetail is one page decoded; it is the JSON form of "mmdb page".
+type pageDetail struct {
+	pageRun
+	Checksum string     `json:"checksum,omitempty"` // hexadecimal
+	Flags    uint16     `json:"flags,omitempty"`
+	Payload  int        `json:"payload,omitempty"` // bytes of an overflow or record run
+	Slotted  *slotted   `json:"slotted,omitempty"`
+	Record   *recordRow `json:"record,omitempty"`
+	Meta     *metaRow   `json:"meta,omitempty"`
+	Problem  string     `json:"problem,omitempty"`
+	Hex      string     `json:"hex,omitempty"`
+
+	bytes []byte // to dump, empty for none
+}
+
+// decodePage decodes b, the bytes of the page or run that info describes.
+func decodePage(b []byte, info pageRun, pageSize int, f format) pageDetail {
+	d := pageDetail{pageRun: info, Problem: info.Error}
+	d.Error = ""
+	switch {
+	case info.Kind == "meta":
+		d.Meta = decodeMeta(b, info.Page, pageSize)
+		return d
+	case info.Kind == "free", info.Kind == "pending" && info.Born == 0, len(b) < page.RunHeaderSize:
+		return d
+	}
+	var h page.Header
+	h.Decode(b)
+	d.Checksum, d.Flags = fmt.Sprintf("%016x", h.Checksum), h.Flags
+	d.Tree, d.Level, d.Born = uint64(h.Tree), int(h.Level), uint64(h.Born)
+	if d.Problem != "" {
+		return d
+	}
+	switch h.Kind {
+	case page.KindLeaf, page.KindBranch:
+		d.Slotted, d.Problem = decodeSlotted(page.Body(b[:min(len(b), pageSize)]), h.Kind, pageSize, f)
+	case page.KindOverflow:
+		d.Payload = len(page.RunPayload(b))
+	case page.KindRecord:
+		payload := page.RunPayload(b)
+		d.Payload = len(payload)
+		d.Record, d.Problem = decodeRecord(payload)
+	}
+	return d
+}

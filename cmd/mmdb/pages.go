@@ -1,0 +1,204 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"mmdb"
+)
+
+// pageKinds are the kinds in the order in which they are shown, each with its
+// character in the map.
+var pageKinds = []struct {
+	name string
+	mark byte
+}{
+	{"meta", 'M'}, {"branch", 'B'}, {"leaf", '#'}, {"overflow", 'o'}, {"record", 'r'},
+	{"free", '.'}, {"pending", ':'}, {"unknown", '?'},
+}
+
+// pageRun is one page or run in JSON.
+type pageRun struct {
+	Page     uint64 `json:"page"`
+	Pages    int    `json:"pages"`
+	Kind     string `json:"kind"`
+	Tree     uint64 `json:"tree,omitempty"`
+	Level    int    `json:"level,omitempty"`
+	Born     uint64 `json:"born,omitempty"`
+	Died     uint64 `json:"died,omitempty"` // pending pages: the commit that freed them
+	Keys     int    `json:"keys,omitempty"`
+	Used     int    `json:"used,omitempty"`     // bytes
+	Capacity int    `json:"capacity,omitempty"` // bytes
+	Error    string `json:"error,omitempty"`
+}
+
+// kindTotal sums the pages of one kind. Used and Capacity are bytes.
+type kindTotal struct {
+	Kind     string `json:"kind"`
+	Runs     int    `json:"runs"`
+	Pages    uint64 `json:"pages"`
+	Bytes    uint64 `json:"bytes"`
+	Used     int64  `json:"used"`
+	Capacity int64  `json:"capacity"`
+}
+
+func newPages(a *app) *cobra.Command {
+	var list, picture bool
+	cmd := &cobra.Command{
+		Use:   "pages FILE",
+		Short: "Summarise all pages by kind, list them, or draw a map of the file",
+		Long: `Summarise all pages of the file by kind; with --list one line a page or run, with --map
+a picture of the file. Free pages hold no data of the current state (deleted data may still be
+in them); pending ones will be free when no snapshot needs them any more.`,
+		Args: exactly(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if list && picture {
+				return usagef("either --list or --map")
+			}
+			return a.view(args[0], func(tx *mmdb.Tx) error {
+				switch {
+				case list:
+					return a.pageList(tx)
+				case picture && !a.json:
+					return a.pageMap(tx)
+				}
+				return a.pageTotals(tx)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&list, "list", false, "one line for each page or run")
+	cmd.Flags().BoolVar(&picture, "map", false, "draw where the kinds of pages are in the file")
+	return cmd
+}
+
+// eachPage calls fn for every page or run of the file in address order. It goes
+// on after a page that can't be read, which fn gets with its error, and returns
+// how many there were as an error at the end.
+func (a *app) eachPage(tx *mmdb.Tx, fn func(p mmdb.PageInfo, problem error) error) error {
+	bad := 0
+	for p, problem := range tx.Pages() {
+		if err := a.interrupted(); err != nil {
+			return err
+		}
+		if problem != nil {
+			bad++
+		}
+		if err := fn(p, problem); err != nil {
+			return err
+		}
+	}
+	if bad > 0 {
+		return foundError{plural(bad, "page is", "pages are") + " damaged (mmdb check says more)"}
+	}
+	return nil
+}
+
+func newPageRun(p mmdb.PageInfo, problem error) pageRun {
+	r := pageRun{
+		Page: p.Number, Pages: p.Run, Kind: p.Kind, Tree: p.Tree, Level: p.Level, Born: p.Born, Died: p.Died,
+		Keys: p.Keys, Used: p.Used, Capacity: p.Capacity,
+	}
+	if problem != nil {
+		r.Error = problem.Error()
+	}
+	return r
+}
+
+func (a *app) pageList(tx *mmdb.Tx) error {
+	if a.json {
+		return a.eachPage(tx, func(p mmdb.PageInfo, problem error) error { return a.printJSON(newPageRun(p, problem)) })
+	}
+	w := a.table()
+	fmt.Fprintf(w, "page\tpages\ttree\tlevel\tborn\tdied\tkeys\tfill\t  kind\n")
+	err := a.eachPage(tx, func(p mmdb.PageInfo, problem error) error { return printPageRow(w, newPageRun(p, problem)) })
+	if flushErr := w.Flush(); flushErr != nil {
+		return flushErr
+	}
+	return err
+}
+
+func printPageRow(w *tabwriter.Writer, p pageRun) error {
+	fill, note := "-", ""
+	if p.Capacity > 0 {
+		fill = percent(p.Used, p.Capacity)
+	}
+	if p.Error != "" {
+		note = "  " + visible(p.Error)
+	}
+	_, err := fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t  %s%s\n", p.Page, p.Pages, dash(p.Tree),
+		dash(p.Level), dash(p.Born), dash(p.Died), dash(p.Keys), fill, p.Kind, note)
+	return err
+}
+
+// dash shows a number, or a dash for none.
+func dash[T ~int | ~uint64](n T) string {
+	if n == 0 {
+		return "-"
+	}
+	return count(n)
+}
+
+// totals sums the pages by kind, in the order of pageKinds.
+func (a *app) totals(tx *mmdb.Tx) ([]kindTotal, error) {
+	totals := make([]kindTotal, len(pageKinds))
+	for i, k := range pageKinds {
+		totals[i].Kind = k.name
+	}
+	pageSize := uint64(tx.Info().PageSize)
+	err := a.eachPage(tx, func(p mmdb.PageInfo, _ error) error {
+		t := &totals[kindIndex(p.Kind)]
+		t.Runs++
+		t.Pages += uint64(p.Run)
+		t.Bytes += uint64(p.Run) * pageSize
+		t.Used += int64(p.Used)
+		t.Capacity += int64(p.Capacity)
+		return nil
+	})
+	return totals, err
+}
+
+// kindIndex returns the place of a kind in pageKinds; strangers count as unknown.
+func kindIndex(kind string) int {
+	for i, k := range pageKinds {
+		if k.name == kind {
+			return i
+		}
+	}
+	return len(pageKinds) - 1
+}
+
+func (a *app) pageTotals(tx *mmdb.Tx) error {
+	totals, err := a.totals(tx)
+	var damaged foundError
+	if err != nil && !errors.As(err, &damaged) {
+		return err
+	}
+	if a.json {
+		if jsonErr := a.printJSON(map[string]any{"pageSize": tx.Info().PageSize, "kinds": totals}); jsonErr != nil {
+			return jsonErr
+		}
+		return err
+	}
+	w := a.table()
+	fmt.Fprintf(w, "pages\truns\tbytes\tof file\tfill\t  kind\n")
+	var all kindTotal
+	for _, t := range totals {
+		all.Pages += t.Pages
+		all.Runs += t.Runs
+		all.Bytes += t.Bytes
+	}
+	for _, t := range totals {
+		if t.Pages > 0 || t.Kind != "unknown" {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t  %s\n", count(t.Pages), count(t.Runs), count(t.Bytes),
+				percent(t.Bytes, all.Bytes), percent(t.Used, t.Capacity), t.Kind)
+		}
+	}
+	fmt.Fprintf(w, "%s\t%s\t%s\t\t\t  all\n", count(all.Pages), count(all.Runs), count(all.Bytes))
+	if flushErr := w.Flush(); flushErr != nil {
+		return flushErr
+	}
+	return err
+}

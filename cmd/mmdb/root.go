@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// app holds what the commands of one run share: the streams and the global
+// flags.
+type app struct {
+	in      io.Reader
+	out     *output
+	err     io.Writer
+	ctx     context.Context
+	timeout time.Duration
+	format  format
+	json    bool
+	started bool // a command's function was reached: later errors are not about usage
+}
+
+// run executes the tool with the given arguments and streams and returns the
+// exit status. It keeps no state between calls.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	return runContext(context.Background(), args, stdin, stdout, stderr)
+}
+
+// runContext is run with a context whose end stops long commands.
+func runContext(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{in: stdin, out: newOutput(stdout), err: stderr, ctx: ctx, format: formatText}
+	err := a.execute(args)
+	if flushErr := a.out.Flush(); err == nil {
+		err = flushErr
+	}
+	return a.report(err)
+}
+
+// execute runs the command that args names. A panic becomes an error: a user
+// of the tool never sees a stack unless asked for.
+func (a *app) execute(args []string) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("internal error, a bug in mmdb: %v", r)
+			if os.Getenv("MMDB_TRACE") != "" {
+				err = fmt.Errorf("%w\n%s", err, debug.Stack())
+			}
+		}
+	}()
+	root := newRoot(a)
+	root.SetArgs(args)
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	err = root.ExecuteContext(a.ctx)
+	if err != nil && !a.started {
+		return usageError{err}
+	}
+	return err
+}
+
+// newRoot builds the command tree.
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "mmdb",
+		Short: "Look into mmdb databases, change them, and move data in and out",
+		Long: `mmdb looks into mmdb databases, changes them, and moves data in and out.
+
+A bucket is named by its path, a/b/c; in a name \/ is a slash, \\ a backslash
+and \xNN any byte. Keys and values are shown and read as text with the same
+escapes, or as --format hex, base64 or raw.
+
+Exit status: 0 success, 1 error, 2 wrong usage, 3 file in use, 4 file damaged.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if a.json && a.format == formatRaw {
+				return usagef("--json and --format raw do not go together: JSON can't carry raw bytes")
+			}
+			a.started = true
+			return nil
+		},
+	}
+	flags := root.PersistentFlags()
+	flags.DurationVar(&a.timeout, "timeout", time.Second, "how long to wait for a file that is in use (0: for ever)")
+	flags.Var(&a.format, "format", "form of keys and values: text, hex, base64 or raw")
+	flags.BoolVar(&a.json, "json", false, "write JSON for programs")
+	withBucket := []*cobra.Command{newStats(a), newBuckets(a), newGet(a), newScan(a), newPut(a), newDel(a), newDump(a)}
+	for _, cmd := range withBucket {
+		cmd.ValidArgsFunction = a.completeBucket
+	}
+	withFile := []*cobra.Command{newInfo(a), newPages(a), newPage(a), newCheck(a)}
+	for _, cmd := range withFile {
+		cmd.ValidArgsFunction = completeFile
+	}
+	root.AddCommand(withBucket...)
+	root.AddCommand(withFile...)
+	root.AddCommand(newLoad(a), newDemo(a), newVersion(a))
+	_ = root.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formatNames(), cobra.ShellCompDirectiveNoFileComp))
+	return root
+}
+
+// interrupted returns an error when the run was asked to stop.
+func (a *app) interrupted() error {
+	if a.ctx.Err() != nil {
+		return errInterrupted
+	}
+	return nil
+}
