@@ -151,7 +151,10 @@ func (m *Mapping) extend(size int64, op string) error {
 		// The kernel may have taken the reserved pages away before it failed, and anybody's next
 		// mapping may get them: this range must never be touched again, not even to unmap it.
 		m.closed, m.hole = true, [2]int{int(from), int(to)}
-		return wrap(op, m.file.path, fmt.Errorf("%w: %w", ErrReserved, err))
+		if from > 0 { // a new mapping may do better
+			err = fmt.Errorf("%w: %w", ErrReserved, err)
+		}
+		return wrap(op, m.file.path, err)
 	}
 	// The same advice everywhere makes one kernel area of old and new.
 	_ = sysAdvise(dst, m.advice)

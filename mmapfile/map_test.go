@@ -173,7 +173,7 @@ func TestFailedFixedMappingClosesTheReservation(t *testing.T) {
 func TestMapErrors(t *testing.T) {
 	f := openTemp(t, Options{})
 	r := again(t, f.Path(), Options{ReadOnly: true})
-	if _, err := r.Map(MapOptions{Writable: true}); !errors.Is(err, syscall.EACCES) || !strings.Contains(err.Error(), "open for reading, and for writing") {
+	if _, err := r.Map(MapOptions{Writable: true}); !errors.Is(err, syscall.EACCES) || errors.Is(err, ErrReserved) || !strings.Contains(err.Error(), "open for reading, and for writing") {
 		t.Fatal(err)
 	}
 	p, err := os.Open("/proc/self/status")
