@@ -196,5 +196,6 @@
 //	140    4    pending: bytes of this section, 0 without a checkpoint
 //	144         end
 //
-// followed by the four sections, whose encoding is package freelist's.
+// followed by the four sections, whose encoding is package freelist's, and
+// zeros to the end: a record may be padded to the space set aside for it.
 package page

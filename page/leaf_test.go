@@ -311,6 +311,26 @@ func TestLeafSearchLoadsFewLargeKeys(t *testing.T) {
 	}
 }
 
+func TestSetKeyRefChangesNothingElse(t *testing.T) {
+	l, r := sampleLeaf(), InitBranch(make([]byte, DefaultSize-HeaderSize))
+	fillGoldenBranch(r)
+	want := Overflow{Page: 99, Len: 600, Born: 12}
+	key, payload := keep(l.Key(6)), keep(l.Payload(6))
+	l.SetKeyRef(6, want)
+	r.SetKeyRef(2, want)
+	if l.KeyRef(6) != want || r.KeyRef(2) != want || r.Child(2) != 32 || r.Keys(2) != MaxChildKeys {
+		t.Errorf("%v, %v", l.KeyRef(6), r.KeyRef(2))
+	}
+	if !bytes.Equal(key.alias, key.bytes) || !bytes.Equal(payload.alias, payload.bytes) || l.Kind(6) != CellValue {
+		t.Error("more than the reference changed")
+	}
+	if err := ValidateLeaf(l, DefaultSize, false); err != nil {
+		t.Error(err)
+	}
+	mustPanic(t, "inline key in a leaf", func() { l.SetKeyRef(0, want) })
+	mustPanic(t, "inline key in a branch", func() { r.SetKeyRef(1, want) })
+}
+
 func TestLeafPrefixGrowsOnlyWhenRebuilt(t *testing.T) {
 	l := InitLeaf(make([]byte, DefaultSize-HeaderSize))
 	for i, k := range []string{"a", "user:1", "user:2", "user:30"} {

@@ -19,10 +19,7 @@ const (
 	offMetaSalt           = 40
 	offMetaCommit         = 48
 	offMetaBase           = 56
-	offMetaRoot           = 64
-	offMetaRootKeys       = 72
-	offMetaRootSequence   = 80
-	offMetaRootTree       = 88
+	offMetaRoot           = 64 // a bucket header
 	offMetaNextTree       = 96
 	offMetaHighWater      = 104
 	offMetaRecord         = 112
@@ -85,7 +82,7 @@ func (m *Meta) Encode(dst []byte) {
 	}
 	le.PutUint32(dst[offMetaFlags:], flags)
 	clear(dst[offMetaReserved:])
-	le.PutUint64(dst[offMetaChecksum:], xxhash.Sum64(dst[8:]))
+	le.PutUint64(dst[offMetaChecksum:], xxhash.Sum64(dst[offMetaMagic:]))
 }
 
 // Decode reads a meta from the first MetaSize bytes of src and validates it.
@@ -121,7 +118,7 @@ func (m *Meta) Decode(src []byte) error {
 		},
 		Settled: flags&metaSettled != 0,
 	}
-	if le.Uint64(src[offMetaChecksum:]) != xxhash.Sum64(src[8:]) {
+	if le.Uint64(src[offMetaChecksum:]) != xxhash.Sum64(src[offMetaMagic:]) {
 		return damaged("meta: checksum does not match")
 	}
 	if err := m.Validate(); err != nil {

@@ -1,5 +1,17 @@
 package page
 
+// Offsets in an overflow reference, and in a bucket header.
+const (
+	offOverflowPage   = 0
+	offOverflowLength = 8
+	offOverflowBorn   = 12
+
+	offBucketRoot     = 0
+	offBucketKeys     = 8
+	offBucketSequence = 16
+	offBucketTree     = 24
+)
+
 // Overflow refers to a value or key that stands in a run of pages of its own.
 type Overflow struct {
 	Page Ref    // the run's first page
@@ -10,18 +22,18 @@ type Overflow struct {
 // Encode writes the reference to the first OverflowRefSize bytes of dst.
 func (o Overflow) Encode(dst []byte) {
 	_ = dst[OverflowRefSize-1]
-	le.PutUint64(dst, uint64(o.Page))
-	le.PutUint32(dst[8:], o.Len)
-	le.PutUint64(dst[12:], uint64(o.Born))
+	le.PutUint64(dst[offOverflowPage:], uint64(o.Page))
+	le.PutUint32(dst[offOverflowLength:], o.Len)
+	le.PutUint64(dst[offOverflowBorn:], uint64(o.Born))
 }
 
 // DecodeOverflow reads a reference from the first OverflowRefSize bytes of b.
 func DecodeOverflow(b []byte) Overflow {
 	_ = b[OverflowRefSize-1]
 	return Overflow{
-		Page: Ref(le.Uint64(b)),
-		Len:  le.Uint32(b[8:]),
-		Born: Commit(le.Uint64(b[12:])),
+		Page: Ref(le.Uint64(b[offOverflowPage:])),
+		Len:  le.Uint32(b[offOverflowLength:]),
+		Born: Commit(le.Uint64(b[offOverflowBorn:])),
 	}
 }
 
@@ -36,20 +48,20 @@ type Bucket struct {
 // Encode writes the header to the first BucketHeaderSize bytes of dst.
 func (k Bucket) Encode(dst []byte) {
 	_ = dst[BucketHeaderSize-1]
-	le.PutUint64(dst, uint64(k.Root))
-	le.PutUint64(dst[8:], k.Keys)
-	le.PutUint64(dst[16:], k.Sequence)
-	le.PutUint64(dst[24:], uint64(k.Tree))
+	le.PutUint64(dst[offBucketRoot:], uint64(k.Root))
+	le.PutUint64(dst[offBucketKeys:], k.Keys)
+	le.PutUint64(dst[offBucketSequence:], k.Sequence)
+	le.PutUint64(dst[offBucketTree:], uint64(k.Tree))
 }
 
 // DecodeBucket reads a header from the first BucketHeaderSize bytes of b.
 func DecodeBucket(b []byte) Bucket {
 	_ = b[BucketHeaderSize-1]
 	return Bucket{
-		Root:     Ref(le.Uint64(b)),
-		Keys:     le.Uint64(b[8:]),
-		Sequence: le.Uint64(b[16:]),
-		Tree:     Tree(le.Uint64(b[24:])),
+		Root:     Ref(le.Uint64(b[offBucketRoot:])),
+		Keys:     le.Uint64(b[offBucketKeys:]),
+		Sequence: le.Uint64(b[offBucketSequence:]),
+		Tree:     Tree(le.Uint64(b[offBucketTree:])),
 	}
 }
 

@@ -89,8 +89,9 @@ func (r *Record) sections() [4]*[]byte {
 	return [4]*[]byte{&r.Written, &r.Freed, &r.Free, &r.Pending}
 }
 
-// Decode reads a record from src, all of it, and validates it. The sections
-// alias src. The error wraps ErrVersion or ErrCorrupt.
+// Decode reads a record from src and validates it. Behind the sections src may
+// only have zeros: a record is padded to the space that was set aside for it.
+// The sections alias src. The error wraps ErrVersion or ErrCorrupt.
 func (r *Record) Decode(src []byte) error {
 	if len(src) < RecordHeaderSize {
 		return damaged("commit record: %d bytes, want at least %d", len(src), RecordHeaderSize)
@@ -127,8 +128,8 @@ func (r *Record) Decode(src []byte) error {
 		}
 		*section, rest = rest[:n:n], rest[n:]
 	}
-	if len(rest) != 0 {
-		return damaged("commit record: %d bytes behind the sections", len(rest))
+	if !zero(rest) {
+		return damaged("commit record: bytes behind the sections are not zero")
 	}
 	return r.Validate()
 }
