@@ -1,0 +1,68 @@
+package mmdb
+
+import (
+	"os"
+
+	"mmdb/tx"
+)
+
+// DB is an open database. Its methods may be called by several goroutines at once.
+type DB struct {
+	store *tx.Store
+}
+
+// Open opens the database at path. A file that is missing is created with mode (before the umask), one that is
+// empty is made a database, unless opts ask for read-only. A nil opts is all defaults. Only one open at a time may write to
+// a file: another waits for Options.Timeout and then gets ErrTimeout, through whatever path or link it came.
+//
+// Errors: ErrInvalid for a file that is no database, ErrVersion for one of a newer format, ErrCorrupt for a damaged
+// one, ErrTimeout, ErrPageSize, and the system's.
+func Open(path string, mode os.FileMode, opts *Options) (*DB, error) {
+	st, err := tx.Open(path, mode, opts)
+	if err != nil {
+		return nil, err
+	}
+	return &DB{st}, nil
+}
+
+// View calls fn with a read transaction and ends it. The transaction sees the newest commit, whole, for as long as it
+// lasts, and neither waits for writers nor makes them wait. View returns fn's error, or else Tx.Err. A disk error in the
+// mapping while fn runs becomes an error that wraps ErrCorrupt. The Tx, and all that comes from it, must not be
+// used after fn has returned.
+func (db *DB) View(fn func(*Tx) error) error { return db.store.View(fn) }
+
+// Update calls fn with a write transaction and commits it. When fn returns an error or panics, nothing is changed. When
+// Update returns nil the changes are durable, and the next View sees them. Write transactions run one after the
+// other; an Update inside another's function waits for ever.
+//
+// Errors: fn's, Tx.Err's, ErrDatabaseReadOnly, ErrDatabaseNotOpen, ErrMaxSizeReached, ErrFailed, and the system's.
+func (db *DB) Update(fn func(*Tx) error) error { return db.store.Update(fn) }
+
+// Batch is Update under the name that bbolt has for updates from many goroutines. fn is called once.
+func (db *DB) Batch(fn func(*Tx) error) error { return db.store.Update(fn) }
+
+// Begin starts a transaction, which the caller must end with Commit or Rollback. A write transaction waits for the one
+// before it; a read transaction never waits. Long read transactions keep the pages that they see from being used again.
+func (db *DB) Begin(writable bool) (*Tx, error) { return db.store.Begin(writable) }
+
+// Close waits for all transactions to end, and closes the database. Slices that came from it must not be used any
+// more. A second Close does nothing.
+func (db *DB) Close() error { return db.store.Close() }
+
+// Sync flushes the file to its device. Every commit is durable already when it returns.
+func (db *DB) Sync() error { return db.store.Sync() }
+
+// Path returns the path that the database was opened with.
+func (db *DB) Path() string { return db.store.Path() }
+
+// IsReadOnly reports whether the database can't be changed through db.
+func (db *DB) IsReadOnly() bool { return db.store.IsReadOnly() }
+
+// Stats returns figures of the open database. It is cheap.
+func (db *DB) Stats() Stats { return db.store.Stats() }
+
+// String names the database for messages.
+func (db *DB) String() string { return db.store.String() }
+
+// GoString is String, for %#v.
+func (db *DB) GoString() string { return db.store.String() }

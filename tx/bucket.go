@@ -1,0 +1,403 @@
+package tx
+
+import (
+	"bytes"
+
+	"mmdb/page"
+)
+
+// Bucket is a sorted collection of keys, each with a value or a nested bucket. It is valid until its
+// transaction ends. Keys have 1 to 32768 bytes, values 0 to 2^31-2.
+type Bucket struct {
+	tx     *Tx
+	parent *Bucket
+	name   []byte      // its key in parent
+	hdr    page.Bucket // Root may refer to a dirty page; zero means inline
+	inline page.Leaf   // the contents while Root is zero: a slice of the parent's leaf
+	home   page.Ref    // the page that holds inline
+	born   page.Commit // the root page is no younger
+	dirty  bool        // hdr or contents differ from the cell in parent
+	gone   bool        // deleted or moved away in this transaction
+	mods   uint64      // counts changes of the tree, so that cursors notice
+	open   children    // nested buckets that were opened; write transactions only
+}
+
+// children finds the opened nested buckets of a bucket by name, so that all handles of one share its state.
+type children struct {
+	list  []*Bucket
+	index map[string]*Bucket // made when the list gets long
+}
+
+// childrenIndexed is the length from which a map beats a linear search.
+const childrenIndexed = 8
+
+func (c *children) find(name []byte) *Bucket {
+	if c.index != nil {
+		return c.index[string(name)]
+	}
+	for _, b := range c.list {
+		if !b.gone && bytes.Equal(b.name, name) {
+			return b
+		}
+	}
+	return nil
+}
+
+func (c *children) add(b *Bucket) {
+	c.list = append(c.list, b)
+	if c.index == nil && len(c.list) > childrenIndexed {
+		c.index = make(map[string]*Bucket)
+		for _, b := range c.list {
+			if !b.gone {
+				c.index[string(b.name)] = b
+			}
+		}
+	} else if c.index != nil {
+		c.index[string(b.name)] = b
+	}
+}
+
+func (c *children) remove(b *Bucket) {
+	b.gone = true
+	if c.index != nil {
+		delete(c.index, string(b.name))
+	}
+	for i := range c.list {
+		if c.list[i] == b {
+			c.list = append(c.list[:i], c.list[i+1:]...)
+			return
+		}
+	}
+}
+
+// Tx returns the transaction that b belongs to.
+func (b *Bucket) Tx() *Tx { return b.tx }
+
+// Writable reports whether b can be changed.
+func (b *Bucket) Writable() bool { return b.tx.writable }
+
+// Root returns the number of the root page of b, or zero if b is stored inside its parent's leaf or its root
+// has changed in this transaction.
+func (b *Bucket) Root() uint64 {
+	if b.hdr.Root.Dirty() {
+		return 0
+	}
+	return uint64(b.hdr.Root.Page())
+}
+
+// Len returns the number of keys in b, those of nested buckets not included. It costs nothing.
+func (b *Bucket) Len() uint64 { return b.hdr.Keys }
+
+// Sequence returns the number that NextSequence last returned, or that SetSequence last set.
+func (b *Bucket) Sequence() uint64 { return b.hdr.Sequence }
+
+// SetSequence sets the number that Sequence returns.
+func (b *Bucket) SetSequence(v uint64) error {
+	if err := b.mayWrite(); err != nil {
+		return err
+	}
+	b.hdr.Sequence, b.dirty = v, true
+	return nil
+}
+
+// NextSequence adds one to the bucket's sequence and returns it. Sequences start at zero and survive commits.
+func (b *Bucket) NextSequence() (uint64, error) {
+	if err := b.mayWrite(); err != nil {
+		return 0, err
+	}
+	b.hdr.Sequence++
+	b.dirty = true
+	return b.hdr.Sequence, nil
+}
+
+// mayWrite returns an error when b can't be changed.
+func (b *Bucket) mayWrite() error {
+	if err := b.tx.mayWrite(); err != nil {
+		return err
+	}
+	if b.gone || b.orphan() {
+		return ErrBucketNotFound
+	}
+	return nil
+}
+
+// orphan reports whether a bucket above b was deleted.
+func (b *Bucket) orphan() bool {
+	for p := b.parent; p != nil; p = p.parent {
+		if p.gone {
+			return true
+		}
+	}
+	return false
+}
+
+// mayRead reports whether b can be read, and keeps the error if not.
+func (b *Bucket) mayRead() bool {
+	if b.tx.done {
+		b.tx.fail(ErrTxClosed)
+		return false
+	}
+	if b.gone || b.tx.writable && b.orphan() {
+		b.tx.fail(ErrBucketNotFound)
+		return false
+	}
+	return true
+}
+
+// Bucket returns the nested bucket of that name, or nil if there is none.
+func (b *Bucket) Bucket(name []byte) (child *Bucket) {
+	if !b.tx.managed {
+		defer b.tx.exit(enter())
+	}
+	if !b.mayRead() {
+		return nil
+	}
+	child, err := b.bucket(name)
+	if err != nil {
+		b.tx.fail(err)
+		return nil
+	}
+	return child
+}
+
+// bucket is Bucket with an error; what is absent, or a value, is nil.
+func (b *Bucket) bucket(name []byte) (*Bucket, error) {
+	if b.tx.writable {
+		if c := b.open.find(name); c != nil {
+			return c, nil
+		}
+	}
+	c, err := b.find(name)
+	if err != nil || !c.found || c.kind != page.CellBucket {
+		return nil, err
+	}
+	var child *Bucket
+	if b.tx.writable {
+		child = &Bucket{name: bytes.Clone(name)}
+	} else {
+		child = b.tx.buckets.next()
+		*child = Bucket{}
+	}
+	child.tx, child.parent = b.tx, b
+	child.load(c.payload, c.ref, c.born)
+	if b.tx.writable {
+		if child.hdr.Root == 0 {
+			b.tx.w.dirty.pin(c.ref)
+		}
+		b.open.add(child)
+	}
+	return child, nil
+}
+
+// load fills b from its cell in the parent's leaf home, written by commit born.
+func (b *Bucket) load(cell []byte, home page.Ref, born page.Commit) {
+	b.hdr, b.born = page.DecodeBucket(cell), born
+	if b.hdr.Root == 0 {
+		b.inline, b.home = page.Leaf(cell[page.BucketHeaderSize:]), home
+	}
+}
+
+// CreateBucket makes a nested bucket. Errors: ErrBucketNameRequired, ErrKeyTooLarge, ErrBucketExists,
+// ErrIncompatibleValue when the key holds a value, ErrTxNotWritable, ErrTxClosed.
+func (b *Bucket) CreateBucket(name []byte) (child *Bucket, err error) {
+	if !b.tx.managed {
+		defer b.tx.exitErr(enter(), &err)
+	}
+	if err := b.mayWrite(); err != nil {
+		return nil, err
+	}
+	if len(name) == 0 {
+		return nil, ErrBucketNameRequired
+	}
+	if len(name) > page.MaxKeySize {
+		return nil, ErrKeyTooLarge
+	}
+	err = b.tx.changed(b.createBucket(name))
+	if err != nil {
+		return nil, err
+	}
+	return b.bucket(name)
+}
+
+func (b *Bucket) createBucket(name []byte) error {
+	if err := b.tx.room(); err != nil {
+		return err
+	}
+	var p path
+	found, err := b.seek(&p, name)
+	if err != nil {
+		return err
+	}
+	if found {
+		if p.leaf().leafBody().Kind(p.leaf().i) == page.CellBucket {
+			return ErrBucketExists
+		}
+		return ErrIncompatibleValue
+	}
+	hdr := page.Bucket{Tree: b.tx.w.nextTree}
+	b.tx.w.nextTree++
+	return b.storeHeader(&p, false, name, hdr, emptyBody)
+}
+
+// emptyBody is the miniature page of an empty bucket.
+var emptyBody = page.InitLeaf(make([]byte, 8))
+
+// storeHeader puts the cell of a nested bucket under name: hdr, and body when it is inline. p is where name
+// is or would be.
+func (b *Bucket) storeHeader(p *path, found bool, name []byte, hdr page.Bucket, body page.Leaf) error {
+	n := page.BucketHeaderSize
+	if hdr.Root == 0 {
+		n += len(body)
+	}
+	cell, err := b.place(p, found, name, page.CellBucket, n)
+	if err != nil {
+		return err
+	}
+	hdr.Encode(cell)
+	if hdr.Root == 0 {
+		copy(cell[page.BucketHeaderSize:], body)
+	}
+	return nil
+}
+
+// CreateBucketIfNotExists makes a nested bucket, or returns the one that exists.
+func (b *Bucket) CreateBucketIfNotExists(name []byte) (*Bucket, error) {
+	child, err := b.CreateBucket(name)
+	if err == ErrBucketExists {
+		if child = b.Bucket(name); child == nil {
+			return nil, b.tx.err
+		}
+		return child, nil
+	}
+	return child, err
+}
+
+// DeleteBucket deletes a nested bucket and all in it. Handles of it and of buckets in it can't be used any
+// more. Errors: ErrBucketNotFound, ErrIncompatibleValue when the key holds a value.
+func (b *Bucket) DeleteBucket(name []byte) (err error) {
+	if !b.tx.managed {
+		defer b.tx.exitErr(enter(), &err)
+	}
+	if err := b.mayWrite(); err != nil {
+		return err
+	}
+	return b.tx.changed(b.deleteBucket(name))
+}
+
+func (b *Bucket) deleteBucket(name []byte) error {
+	var p path
+	found, err := b.seek(&p, name)
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		return ErrBucketNotFound
+	case p.leaf().leafBody().Kind(p.leaf().i) != page.CellBucket:
+		return ErrIncompatibleValue
+	}
+	child, err := b.bucket(name)
+	if err != nil {
+		return err
+	}
+	if err := child.drop(); err != nil {
+		return err
+	}
+	b.open.remove(child)
+	return b.remove(&p)
+}
+
+// drop frees every page of b and of the buckets in it.
+func (b *Bucket) drop() error {
+	for len(b.open.list) > 0 { // these may have newer roots than their cells say
+		c := b.open.list[0]
+		if err := c.drop(); err != nil {
+			return err
+		}
+		// Its cell must not lead to the pages a second time.
+		var p path
+		if found, err := b.seek(&p, c.name); err != nil || !found {
+			return errInvariant("open bucket has no cell", err)
+		} else if err := b.storeHeader(&p, true, c.name, page.Bucket{Tree: c.hdr.Tree}, emptyBody); err != nil {
+			return err
+		}
+		b.open.remove(c)
+	}
+	if b.hdr.Root != 0 {
+		return b.freeTree(b.hdr.Root, -1, b.born)
+	}
+	return nil
+}
+
+// MoveBucket moves the nested bucket child of b into dst, under the same name. Handles of it can't be used any more.
+// Errors: ErrBucketNotFound, ErrIncompatibleValue, ErrBucketExists, ErrSameBuckets, ErrDifferentDB.
+func (b *Bucket) MoveBucket(child []byte, dst *Bucket) (err error) {
+	if !b.tx.managed {
+		defer b.tx.exitErr(enter(), &err)
+	}
+	if err := b.mayWrite(); err != nil {
+		return err
+	}
+	if dst == nil || dst.tx != b.tx {
+		return ErrDifferentDB
+	}
+	if err := dst.mayWrite(); err != nil {
+		return err
+	}
+	return b.tx.changed(b.moveBucket(child, dst))
+}
+
+func (b *Bucket) moveBucket(name []byte, dst *Bucket) error {
+	if b == dst {
+		return ErrSameBuckets
+	}
+	c, err := b.find(name)
+	switch {
+	case err != nil:
+		return err
+	case !c.found:
+		return ErrBucketNotFound
+	case c.kind != page.CellBucket:
+		return ErrIncompatibleValue
+	}
+	if d, err := dst.find(name); err != nil {
+		return err
+	} else if d.found && d.kind == page.CellBucket {
+		return ErrBucketExists
+	} else if d.found {
+		return ErrIncompatibleValue
+	}
+	child, err := b.bucket(name)
+	if err != nil {
+		return err
+	}
+	for p := dst; p != nil; p = p.parent {
+		if p == child {
+			return ErrSameBuckets // a bucket can't move into itself
+		}
+	}
+	if err := child.fold(); err != nil {
+		return err
+	}
+	hdr, body := child.header()
+	var p path
+	if found, err := dst.seek(&p, name); err != nil || found {
+		return errInvariant("target of a move exists", err)
+	}
+	if err := dst.storeHeader(&p, false, child.name, hdr, body); err != nil {
+		return err
+	}
+	if found, err := b.seek(&p, name); err != nil || !found {
+		return errInvariant("moved bucket has no cell", err)
+	}
+	child.close()
+	b.open.remove(child)
+	return b.remove(&p)
+}
+
+// close makes every handle in b invalid: their state is in the tree now.
+func (b *Bucket) close() {
+	b.gone = true
+	for _, c := range b.open.list {
+		c.close()
+	}
+}

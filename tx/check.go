@@ -1,0 +1,152 @@
+package tx
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+
+	"mmdb/freelist"
+	"mmdb/page"
+)
+
+// asCorrupt returns the CorruptError in err.
+func asCorrupt(err error) (*page.CorruptError, bool) {
+	var c *page.CorruptError
+	ok := errors.As(err, &c)
+	return c, ok
+}
+
+// Check examines the whole database as t sees it: checksums and structure of every page, key order, separators, counts,
+// overflow runs, commit records and the free list, and that every page below the high water is in use exactly once, or free, or
+// pending. It iterates over the problems, each a *page.CorruptError with page and path, and goes on after each; no
+// iteration means that all is well. Pages are checked anew, also those that were verified before. A write
+// transaction must not have changed anything yet. The cost is one read of the file, and a bit of memory per page.
+func (t *Tx) Check() iter.Seq[error] {
+	return func(yield func(error) bool) {
+		if t.done {
+			yield(ErrTxClosed)
+			return
+		}
+		if t.writable && (t.root.dirty || len(t.w.taken) > 0 || len(t.w.freed) > 0 || len(t.root.open.list) > 0) {
+			yield(fmt.Errorf("check: %w: the transaction has changes", ErrIncompatibleValue))
+			return
+		}
+		c := checker{t: t, yield: yield, used: make([]uint64, t.limit/64+1)}
+		saved := t.verified
+		t.verified = newBitmap(uint64(t.limit)) // this check's own
+		defer func() { t.verified = saved }()
+		c.check()
+	}
+}
+
+// A checker is one run of Check.
+type checker struct {
+	t       *Tx
+	yield   func(error) bool
+	stopped bool
+	used    []uint64 // a bit for each page whose use is known
+}
+
+func (c *checker) check() {
+	k := walker{t: c.t, visit: c.visit, problem: c.problem}
+	c.guarded(func() {
+		c.mark(0, uint64(c.t.store.first), "meta pages")
+		k.bucket(c.t.snap.meta.Root, nil, c.t.snap.maxBorn, "")
+	})
+	c.guarded(c.space)
+	if c.stopped {
+		return
+	}
+	c.unreachable()
+}
+
+// guarded runs f; a fault in the mapping is a problem, not a crash.
+func (c *checker) guarded(f func()) {
+	if c.stopped {
+		return
+	}
+	var err error
+	func() {
+		defer c.t.store.guard(enter(), &err)
+		f()
+	}()
+	if err != nil {
+		c.emit(err)
+	}
+}
+
+func (c *checker) emit(err error) bool {
+	if !c.stopped && !c.yield(err) {
+		c.stopped = true
+	}
+	return !c.stopped
+}
+
+func (c *checker) problem(no page.No, path, reason string) bool {
+	return c.emit(&page.CorruptError{Page: no, Path: path, Reason: reason})
+}
+
+func (c *checker) visit(v visited) bool { return c.mark(v.no, uint64(v.n), v.path) }
+
+// mark notes that n pages are in use, and reports those that were before.
+func (c *checker) mark(no page.No, n uint64, path string) bool {
+	for end := no + page.No(n); no < end && no < c.t.limit; no++ {
+		w, bit := &c.used[no/64], uint64(1)<<(no%64)
+		if *w&bit != 0 {
+			c.problem(no, path, "the page is in use twice, or in use and free")
+			return false
+		}
+		*w |= bit
+	}
+	return !c.stopped
+}
+
+// space checks commit records and free list.
+func (c *checker) space() {
+	t := c.t
+	list, links, err := t.store.replayChain(&t.snap.meta, t.data)
+	for _, l := range links {
+		c.mark(l.Page, uint64(page.RunPages(int(l.Len), t.store.pageSize)), fmt.Sprintf("commit record %d", l.Commit))
+	}
+	if err != nil {
+		if ce, ok := asCorrupt(err); ok {
+			c.problem(ce.Page, "commit records", ce.Reason)
+		} else {
+			c.emit(err)
+		}
+		return
+	}
+	c.extents(list)
+}
+
+// extents marks what is free or pending.
+func (c *checker) extents(list *freelist.List) {
+	for e := range list.Free() {
+		if c.stopped {
+			return
+		}
+		c.mark(e.Page, e.Len, "free list")
+	}
+	for p := range list.PendingExtentsSeq() {
+		if c.stopped {
+			return
+		}
+		c.mark(p.Page, p.Len, fmt.Sprintf("pending, freed by commit %d", p.Died))
+	}
+}
+
+// unreachable reports runs of pages that are neither in use nor free.
+func (c *checker) unreachable() {
+	for no := page.No(0); no < c.t.limit && !c.stopped; no++ {
+		if c.known(no) {
+			continue
+		}
+		from := no
+		for no+1 < c.t.limit && !c.known(no+1) {
+			no++
+		}
+		c.problem(from, "", fmt.Sprintf("%d pages from here on are neither in use nor free", no-from+1))
+	}
+}
+
+func (c *checker) known(no page.No) bool { return c.used[no/64]>>(no%64)&1 != 0 }

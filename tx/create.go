@@ -1,0 +1,70 @@
+package tx
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+
+	"mmdb/page"
+)
+
+// firstCommit is the number of the commit that creation makes: an empty root bucket.
+const firstCommit = 1
+
+// create makes the file an empty database: its pages, a flush, its metas, a flush, and a flush of the directory.
+// A crash on the way leaves a file without a meta, which the next Open makes anew. All slots get the same settled
+// meta, so that damage to one does no harm.
+func (st *Store) create() error {
+	var salt [8]byte
+	rand.Read(salt[:])
+	st.salt = binary.LittleEndian.Uint64(salt[:])
+	root, rec := st.first, st.first+1
+	m := page.Meta{Version: page.Version, PageSize: uint32(st.pageSize), Salt: st.salt, Commit: firstCommit, Base: firstCommit,
+		Root: page.Bucket{Root: page.PageRef(root), Tree: page.RootTree}, NextTree: page.RootTree + 1, HighWater: rec + 1, Settled: true}
+	img := make([]byte, int64(m.HighWater)<<st.shift)
+	leaf := img[int64(root)<<st.shift:][:st.pageSize]
+	page.InitLeaf(page.Body(leaf))
+	h := page.Header{Number: root, Born: firstCommit, Tree: page.RootTree, Kind: page.KindLeaf, Run: 1}
+	h.Encode(leaf)
+	sum := page.Seal(leaf, st.salt)
+	m.Record = st.firstRecord(&m, img[int64(rec)<<st.shift:], rec, sum)
+	if err := st.file.WriteAt([][]byte{img}, 0); err != nil {
+		return err
+	}
+	if n := st.opts.InitialSize; n > int64(len(img)) {
+		if err := st.file.Allocate(int64(len(img)), n-int64(len(img))); err != nil {
+			return err
+		}
+	}
+	if err := st.file.Sync(); err != nil {
+		return err
+	}
+	for i := range page.MetaSlots {
+		if err := st.w.putMeta(i, &m); err != nil {
+			return err
+		}
+	}
+	if err := st.file.Sync(); err != nil {
+		return err
+	}
+	st.w.fileSize = max(int64(len(img)), st.opts.InitialSize)
+	return st.file.SyncDir()
+}
+
+// firstRecord fills run with the record of the first commit: a checkpoint of nothing.
+func (st *Store) firstRecord(m *page.Meta, run []byte, no page.No, sum uint64) page.Link {
+	var d page.Digest
+	d.Add(sum)
+	rec := page.Record{PageSize: m.PageSize, Salt: m.Salt, Commit: m.Commit, Base: m.Base, Digest: d.Sum(), HighWater: m.HighWater,
+		Root: m.Root, NextTree: m.NextTree, Checkpoint: true}
+	n := len(run) - page.RunHeaderSize
+	page.InitRun(run, page.Header{Number: no, Born: m.Commit, Kind: page.KindRecord, Run: 1}, n)
+	rec.Encode(page.RunPayload(run))
+	return page.Link{Page: no, Len: uint64(n), Checksum: page.Seal(run, m.Salt), Commit: m.Commit}
+}
+
+// putMeta writes m to a slot.
+func (w *writer) putMeta(slot int, m *page.Meta) error {
+	clear(w.meta[:])
+	m.Encode(w.meta[:])
+	return w.st.file.WriteAt([][]byte{w.meta[:]}, page.MetaOffset(slot))
+}

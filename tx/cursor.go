@@ -1,0 +1,256 @@
+package tx
+
+import "mmdb/page"
+
+// Cursor walks the keys of a bucket in order, in both directions. The key and value that its moves return live as
+// Get's do; both are nil when there is no such item, and the value of a nested bucket is nil. After a move past
+// either end the cursor stays on the last or first item. It stays valid while its transaction changes the
+// bucket: it keeps its place between the keys around it.
+type Cursor struct {
+	b    *Bucket
+	p    path
+	mods uint64 // b.mods when p was made
+	key  []byte // the item that it is on, or was on
+	at   cursorState
+}
+
+type cursorState uint8
+
+const (
+	unset   cursorState = iota // not placed yet: Next goes to the first item, Prev to the last
+	onItem                     // at p
+	between                    // before the item at p, which Next returns
+)
+
+// Cursor returns a new cursor over b, not placed on an item.
+func (b *Bucket) Cursor() *Cursor {
+	c := b.tx.cursors.next()
+	c.b, c.at, c.key, c.p.n = b, unset, nil, 0
+	return c
+}
+
+// Bucket returns the bucket that c walks.
+func (c *Cursor) Bucket() *Bucket { return c.b }
+
+// First moves to the first item and returns it.
+func (c *Cursor) First() (key, value []byte) {
+	if !c.b.tx.managed {
+		defer c.b.tx.exit(enter())
+	}
+	if !c.b.mayRead() || !c.ok(c.start(false)) {
+		return nil, nil
+	}
+	return c.next()
+}
+
+// Last moves to the last item and returns it.
+func (c *Cursor) Last() (key, value []byte) {
+	if !c.b.tx.managed {
+		defer c.b.tx.exit(enter())
+	}
+	if !c.b.mayRead() || !c.ok(c.start(true)) {
+		return nil, nil
+	}
+	return c.prev()
+}
+
+// Next moves to the next item and returns it.
+func (c *Cursor) Next() (key, value []byte) {
+	if !c.b.tx.managed {
+		defer c.b.tx.exit(enter())
+	}
+	if !c.b.mayRead() || !c.ok(c.sync(false)) {
+		return nil, nil
+	}
+	return c.next()
+}
+
+// Prev moves to the item before and returns it.
+func (c *Cursor) Prev() (key, value []byte) {
+	if !c.b.tx.managed {
+		defer c.b.tx.exit(enter())
+	}
+	if !c.b.mayRead() || !c.ok(c.sync(true)) {
+		return nil, nil
+	}
+	return c.prev()
+}
+
+// Seek moves to the first item whose key is at least key and returns it.
+func (c *Cursor) Seek(key []byte) (k, v []byte) {
+	if !c.b.tx.managed {
+		defer c.b.tx.exit(enter())
+	}
+	if !c.b.mayRead() || !c.ok(c.seek(key)) {
+		return nil, nil
+	}
+	return c.next()
+}
+
+// SeekLE moves to the last item whose key is at most key and returns it.
+func (c *Cursor) SeekLE(key []byte) (k, v []byte) {
+	if !c.b.tx.managed {
+		defer c.b.tx.exit(enter())
+	}
+	if !c.b.mayRead() {
+		return nil, nil
+	}
+	found, err := c.b.seek(&c.p, key)
+	c.placed(between)
+	if !c.ok(err) {
+		return nil, nil
+	}
+	if found {
+		return c.next()
+	}
+	return c.prev()
+}
+
+// SeekIndex moves to the item that has i items before it and returns it; nil when there are not so many.
+func (c *Cursor) SeekIndex(i uint64) (k, v []byte) {
+	if !c.b.tx.managed {
+		defer c.b.tx.exit(enter())
+	}
+	if !c.b.mayRead() || i >= c.b.hdr.Keys || !c.ok(c.seekIndex(i)) {
+		return nil, nil
+	}
+	return c.next()
+}
+
+// Rank returns how many items are before the cursor.
+func (c *Cursor) Rank() (rank uint64) {
+	if !c.b.tx.managed {
+		defer c.b.tx.exit(enter())
+	}
+	if !c.b.mayRead() || c.at == unset || !c.ok(c.sync(false)) {
+		return 0
+	}
+	return c.p.rank()
+}
+
+// Delete deletes the item that the cursor is on. The next call of Next returns the item after it, that of Prev
+// the one before. Errors: ErrCursorPosition when the cursor is not on an item, ErrIncompatibleValue when the
+// item is a nested bucket, ErrTxNotWritable.
+func (c *Cursor) Delete() (err error) {
+	if !c.b.tx.managed {
+		defer c.b.tx.exitErr(enter(), &err)
+	}
+	if err := c.b.mayWrite(); err != nil {
+		return err
+	}
+	if err := c.sync(false); err != nil {
+		return c.b.tx.changed(err)
+	}
+	if c.at != onItem {
+		return ErrCursorPosition
+	}
+	f := c.p.leaf()
+	if f.leafBody().Kind(f.i) == page.CellBucket {
+		return ErrIncompatibleValue
+	}
+	p := c.p // removing changes the path
+	c.at = between
+	return c.b.tx.changed(c.b.remove(&p))
+}
+
+// ok keeps a failure in the transaction.
+func (c *Cursor) ok(err error) bool {
+	if err != nil {
+		c.b.tx.fail(err)
+		c.at = unset
+	}
+	return err == nil
+}
+
+// placed notes that p is fresh.
+func (c *Cursor) placed(at cursorState) { c.at, c.mods = at, c.b.mods }
+
+// start places c before the first item, or after the last.
+func (c *Cursor) start(last bool) error {
+	err := c.b.edge(&c.p, last)
+	c.placed(between)
+	c.key = nil
+	return err
+}
+
+// seek places c before the first item whose key is at least key.
+func (c *Cursor) seek(key []byte) error {
+	_, err := c.b.seek(&c.p, key)
+	c.placed(between)
+	c.key = nil
+	return err
+}
+
+// sync makes p fresh after the bucket changed, and places an unset cursor at the end that a move comes from.
+func (c *Cursor) sync(back bool) error {
+	if c.at == unset {
+		return c.start(back)
+	}
+	if c.mods == c.b.mods {
+		return nil
+	}
+	if c.key == nil { // beyond the last item, or in an empty bucket
+		return c.start(true)
+	}
+	found, err := c.b.seek(&c.p, c.key)
+	c.mods = c.b.mods
+	if !found {
+		c.at = between
+	}
+	return err
+}
+
+// next moves to the item after c's place.
+func (c *Cursor) next() (key, value []byte) {
+	f := c.p.leaf()
+	i := f.i
+	if c.at == onItem {
+		i++
+	}
+	if i >= f.leafBody().Count() {
+		more, err := c.b.advance(&c.p, false)
+		if !c.ok(err) || !more {
+			return nil, nil // p is unchanged: c stays
+		}
+		f = c.p.leaf()
+		i = f.i
+		if f.leafBody().Count() == 0 {
+			c.ok(page.Corruptf(f.ref.Page(), "empty leaf below a branch"))
+			return nil, nil
+		}
+	}
+	f.i = i
+	return c.item(f)
+}
+
+// prev moves to the item before c's place.
+func (c *Cursor) prev() (key, value []byte) {
+	f := c.p.leaf()
+	if f.i == 0 {
+		more, err := c.b.advance(&c.p, true)
+		if !c.ok(err) || !more {
+			return nil, nil
+		}
+		f = c.p.leaf()
+		if f.i == 0 {
+			c.ok(page.Corruptf(f.ref.Page(), "empty leaf below a branch"))
+			return nil, nil
+		}
+	}
+	f.i--
+	return c.item(f)
+}
+
+// item returns the item at f, which c is now on.
+func (c *Cursor) item(f *frame) (key, value []byte) {
+	l := f.leafBody()
+	key, err := c.b.keyAt(f, f.i)
+	if err == nil {
+		value, err = c.b.value(l.Kind(f.i), l.Payload(f.i), f.ref)
+	}
+	if !c.ok(err) {
+		return nil, nil
+	}
+	c.key, c.at = key, onItem
+	return key, value
+}

@@ -1,0 +1,161 @@
+package tx
+
+import (
+	"errors"
+	"fmt"
+
+	"mmdb/mmapfile"
+	"mmdb/page"
+)
+
+// Growth of the file. A commit of few pages makes it longer by a chunk of zeros: its successors then overwrite
+// blocks that are written already, which costs one device flush where filling fresh blocks costs two (the file
+// system's journal). A large commit extends it by what it needs.
+const (
+	smallCommit = 1 << 20  // bytes up to which a commit counts as small
+	growMin     = 64 << 10 // least and most of a chunk of zeros
+	growMax     = 1 << 20
+	growShare   = 8 // a chunk is one in growShare of the file, within those bounds
+)
+
+// secure makes the file reach to the high water hw, with blocks set aside, and maps it (I7). pages is what the caller
+// is about to write.
+func (w *writer) secure(hw page.No, pages uint64) error {
+	need := int64(hw) << w.st.shift
+	if need > w.fileSize {
+		if err := w.extend(need, pages<<w.st.shift <= smallCommit); err != nil {
+			return fmt.Errorf("extend the file to %d bytes: %w", need, err)
+		}
+	}
+	return w.st.remap(w.fileSize)
+}
+
+// extend makes the file at least need bytes long.
+func (w *writer) extend(need int64, small bool) error {
+	f, from := w.st.file, w.fileSize
+	to := need
+	var err error
+	if small {
+		to = from + min(max(growMin, from/growShare), growMax)
+		to = max(need, to&^int64(w.st.pageSize-1))
+		if m := w.st.opts.MaxSize; m > 0 {
+			to = max(need, min(to, m&^int64(w.st.pageSize-1)))
+		}
+		if err = w.writeZeros(from, to); err != nil && to > need {
+			to = need // a nearly full disk may have room for that
+			err = w.writeZeros(from, to)
+		}
+	} else {
+		err = f.Allocate(from, to-from)
+	}
+	if err != nil {
+		if e := f.Truncate(from); e != nil {
+			w.st.log.Warn("mmdb: cut the file back", "path", w.st.path, "error", e)
+			if n, e := f.Size(); e == nil {
+				w.fileSize = max(n, from)
+			}
+		}
+		return err
+	}
+	w.fileSize = to
+	return nil
+}
+
+// zeros is what chunks of the file are filled with.
+var zeros [64 << 10]byte
+
+// writeZeros fills [from, to) of the file with zeros.
+func (w *writer) writeZeros(from, to int64) error {
+	bufs := w.bufs[:0]
+	for n := to - from; n > 0; n -= int64(len(zeros)) {
+		bufs = append(bufs, zeros[:min(n, int64(len(zeros)))])
+	}
+	w.bufs = bufs[:0]
+	return w.st.file.WriteAt(bufs, from)
+}
+
+// remap makes the first size bytes of the file readable. The writer calls it. When the reservation is used up a
+// larger one is made; the old stays mapped until no transaction can use it.
+func (st *Store) remap(size int64) error {
+	err := st.mapping.Grow(size)
+	if !errors.Is(err, mmapfile.ErrReserved) {
+		return err
+	}
+	m, err := st.newMapping(max(2*st.mapping.Reserved(), 2*size))
+	if err != nil {
+		return err
+	}
+	if err := m.Grow(size); err != nil {
+		m.Unmap()
+		return err
+	}
+	old := *st.maps.Load()
+	next := append([]retiredMap(nil), old...)
+	next[len(next)-1].last = st.published.Load().meta.Commit
+	next = append(next, retiredMap{m: m})
+	st.mapping = m
+	st.maps.Store(&next)
+	return nil
+}
+
+// newMapping maps the file anew with reserve bytes of address space, or as many as there are.
+func (st *Store) newMapping(reserve int64) (*mmapfile.Mapping, error) {
+	m, err := st.file.Map(mmapfile.MapOptions{Reserve: reserve})
+	if err != nil {
+		return nil, err
+	}
+	if st.opts.Mlock {
+		if err := m.Lock(); err != nil {
+			m.Unmap()
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// unmapRetired unmaps what no transaction can read any more: readers older than the newest commit on a retired mapping
+// are gone, and newer ones were published on its successor.
+func (w *writer) unmapRetired(published page.Commit) {
+	all := *w.st.maps.Load()
+	if len(all) == 1 {
+		return
+	}
+	oldest := published
+	for _, c := range w.st.readers.appendCommits(nil) {
+		oldest = min(oldest, c)
+	}
+	var keep []retiredMap
+	for _, m := range all {
+		if m.last != 0 && m.last < oldest {
+			m.m.Unmap()
+			continue
+		}
+		keep = append(keep, m)
+	}
+	w.st.maps.Store(&keep)
+}
+
+// shrinkFile cuts the file when it is much longer than every meta in a slot needs: recovery may take any of them.
+func (w *writer) shrinkFile() {
+	end := w.fileEnd()
+	if w.fileSize-end <= 2*growMax+end/growShare || w.fileSize <= w.st.opts.InitialSize {
+		return
+	}
+	to := max(end+growMax, w.st.opts.InitialSize)
+	if err := w.st.file.Truncate(to); err != nil {
+		w.st.log.Warn("mmdb: cut the file", "path", w.st.path, "error", err)
+		return
+	}
+	w.fileSize = to
+}
+
+// fileEnd returns where the pages of every meta in a slot end.
+func (w *writer) fileEnd() int64 {
+	hw := w.st.first
+	for i := range w.slots {
+		if w.slots[i].valid {
+			hw = max(hw, w.slots[i].meta.HighWater)
+		}
+	}
+	return int64(hw) << w.st.shift
+}

@@ -1,0 +1,58 @@
+package tx
+
+import (
+	"runtime/debug"
+
+	"mmdb/mmapfile"
+	"mmdb/page"
+)
+
+// A fault in the mapping (a disk read error, a file cut short by somebody else) is a signal. Inside View,
+// Update and every accessor of a manual transaction it becomes a panic, caught here, and then an error.
+// SetPanicOnFault costs a few nanoseconds and is per goroutine.
+
+// enter begins a guarded call; exit or exitErr ends it with what enter returned.
+func enter() bool { return debug.SetPanicOnFault(true) }
+
+// setFault restores what enter changed.
+func setFault(old bool) { debug.SetPanicOnFault(old) }
+
+// exit ends a guarded call that has no error result: a fault is kept in t (I13).
+func (t *Tx) exit(old bool) {
+	setFault(old)
+	if r := recover(); r != nil {
+		err := t.store.faultError(r)
+		if err == nil {
+			panic(r)
+		}
+		t.fail(err)
+	}
+}
+
+// exitErr ends a guarded call with an error result: a fault is returned in it. A change that it interrupted
+// may be half done, so the transaction can't be committed any more.
+func (t *Tx) exitErr(old bool, err *error) {
+	setFault(old)
+	if r := recover(); r != nil {
+		if *err = t.store.faultError(r); *err == nil {
+			panic(r)
+		}
+		t.fail(*err)
+	}
+}
+
+// faultError returns the error for a recovered panic that is a failure to read the mapping, and nil for any
+// other. A caller's write to a read-only slice faults as well, but there a read works: that is a bug of the
+// caller and stays a panic.
+func (st *Store) faultError(r any) error {
+	addr, ok := mmapfile.FaultAddr(r)
+	if !ok {
+		return nil
+	}
+	for _, m := range st.mappings() {
+		if off, in := m.Offset(addr); in && m.ReadFault(addr) {
+			return page.Corruptf(page.No(off>>st.shift), "the page can't be read: a disk error, or the file was cut short")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+package tx
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"mmdb/mmapfile"
+	"mmdb/page"
+)
+
+// Open opens the database at path. A file that is missing is created with mode (before the umask), one that is
+// empty is made a database; both not if opts ask for read-only. Errors: ErrInvalid for a file that is no database,
+// ErrVersion, ErrCorrupt, ErrTimeout, ErrPageSize, and the system's.
+func Open(path string, mode os.FileMode, opts *Options) (*Store, error) {
+	o, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	st := &Store{path: path, opts: o, log: o.Logger, readOnly: o.ReadOnly, gone: make(chan struct{}, 1)}
+	st.file, err = mmapfile.Open(path, mmapfile.Options{ReadOnly: o.ReadOnly, Create: !o.ReadOnly, Mode: mode, Seam: o.Seam})
+	if err != nil {
+		return nil, err
+	}
+	if err := st.open(); err != nil {
+		st.release()
+		return nil, err
+	}
+	return st, nil
+}
+
+// open locks the file, creates or recovers the database, and publishes its newest commit.
+func (st *Store) open() (err error) {
+	defer st.guard(enter(), &err)
+	if !st.opts.Immutable {
+		if err := st.file.LockPresence(!st.readOnly, st.opts.Timeout); err != nil {
+			return err
+		}
+	}
+	st.setPageSize(st.opts.PageSize)
+	size, err := st.file.Size()
+	if err != nil {
+		return err
+	}
+	fresh, err := st.isNew(size)
+	if err != nil {
+		return err
+	}
+	st.w = newWriter(st)
+	st.w.fileSize = size
+	if fresh {
+		if st.readOnly {
+			return fmt.Errorf("%s: %w: the file is empty", st.path, ErrInvalid)
+		}
+		if err := st.create(); err != nil {
+			return fmt.Errorf("create %s: %w", st.path, err)
+		}
+	}
+	m, err := st.recover()
+	if err != nil {
+		return fmt.Errorf("%s: %w", st.path, err)
+	}
+	return st.start(m)
+}
+
+// guard turns a fault of the mapping into an error of a function of st.
+func (st *Store) guard(old bool, err *error) {
+	setFault(old)
+	if r := recover(); r != nil {
+		if *err = st.faultError(r); *err == nil {
+			panic(r)
+		}
+	}
+}
+
+// isNew reports whether the file holds nothing yet: it is empty, or creation was cut short before it wrote a meta.
+// Then all bytes up to the first page are zero.
+func (st *Store) isNew(size int64) (bool, error) {
+	buf := make([]byte, min(size, page.MetaSlots*page.MetaStride))
+	if _, err := st.file.ReadAt(buf, 0); err != nil {
+		return false, fmt.Errorf("read meta pages: %w", err)
+	}
+	return allZero(buf), nil
+}
+
+func allZero(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// start maps the file and publishes commit m.
+func (st *Store) start(m *page.Meta) error {
+	mp, err := st.newMapping(0)
+	if err != nil {
+		return err
+	}
+	st.mapping = mp
+	st.maps.Store(&[]retiredMap{{m: mp}})
+	st.verified = newBitmap(uint64(mp.Reserved()) >> st.shift)
+	if st.opts.Prefault {
+		if err := mp.Populate(0, int64(m.HighWater)<<st.shift); err != nil && !errors.Is(err, mmapfile.ErrUnsupported) {
+			return err
+		}
+	}
+	st.published.Store(newSnapshot(*m, mp))
+	return nil
+}

@@ -1,0 +1,73 @@
+package tx
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"mmdb/mmapfile"
+	"mmdb/page"
+)
+
+// Options says how a database is opened. The zero value is a good default.
+type Options struct {
+	// Timeout is how long Open waits for another process, or another Open in this one, that has the file.
+	// Zero waits for ever, as in bbolt.
+	Timeout time.Duration
+	// ReadOnly opens an existing file without ever changing it. Several read-only opens share a file.
+	ReadOnly bool
+	// Immutable promises that nobody changes the file while it is open: no lock is taken and nothing is
+	// written, so it works on read-only media. It implies ReadOnly.
+	Immutable bool
+	// PageSize is the page size in bytes of a new file: a power of two from 4096 to 65536; zero is 4096.
+	// An existing file keeps its own.
+	PageSize int
+	// InitialSize is the size in bytes to which a new file is extended.
+	InitialSize int64
+	// MaxSize bounds the size of the file in bytes; zero is no bound.
+	MaxSize int64
+	// TwoPhase flushes a commit's pages before its meta page is written: two device flushes in place of
+	// one, and no reliance on checksums to tell a whole commit from half of one.
+	TwoPhase bool
+	// Prefault reads the whole file into memory at open.
+	Prefault bool
+	// Mlock locks the mapped file in memory; Open fails where the limit on locked memory is too low.
+	Mlock bool
+	// Logger receives what a caller can't see otherwise, such as a commit that recovery rejected. Nil discards it.
+	Logger *slog.Logger
+	// Exclusive keeps all other processes out while the database is open. In this version it is always on.
+	Exclusive bool
+	// MaxDirty is how many bytes of changed pages a transaction keeps in memory before it writes finished
+	// ones ahead of its commit (which then takes two flushes); zero is 64 MiB.
+	MaxDirty int64
+	// Seam, when set, is called around every system call that changes or flushes the file. It is for tests.
+	Seam mmapfile.Seam
+}
+
+// defaultMaxDirty is Options.MaxDirty when it is zero.
+const defaultMaxDirty = 64 << 20
+
+// withDefaults checks o and fills in what was left out. A nil o is all defaults.
+func (o *Options) withDefaults() (Options, error) {
+	var r Options
+	if o != nil {
+		r = *o
+	}
+	if r.PageSize == 0 {
+		r.PageSize = page.DefaultSize
+	}
+	if !page.ValidSize(r.PageSize) {
+		return r, fmt.Errorf("%w: %d", ErrPageSize, r.PageSize)
+	}
+	if r.MaxDirty <= 0 {
+		r.MaxDirty = defaultMaxDirty
+	}
+	if r.Immutable {
+		r.ReadOnly = true
+	}
+	if r.Logger == nil {
+		r.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	return r, nil
+}

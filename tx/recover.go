@@ -1,0 +1,323 @@
+package tx
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"mmdb/freelist"
+	"mmdb/page"
+)
+
+// A candidate is a meta that recovery may take.
+type candidate struct {
+	slot int
+	meta page.Meta
+}
+
+// recover finds the newest commit that is whole (design, section 4). A settled one is taken as it is: it was known
+// to be durable when it was marked, so damage in it is damage, not a commit cut short. Any other is verified, and
+// then adopted: its pages are written and flushed once more before anybody sees it (I5), because a page cache may
+// show what the device lacks.
+func (st *Store) recover() (*page.Meta, error) {
+	all, err := st.readMetas()
+	if err != nil {
+		return nil, err
+	}
+	var floor page.Commit
+	var firstErr error
+	for i := range all {
+		m := &all[i].meta
+		if i > 0 && m.Commit == all[i-1].meta.Commit && m.Record == all[i-1].meta.Record {
+			continue // a copy of one that was looked at
+		}
+		if m.Commit < floor {
+			break
+		}
+		parts, err := st.verifyCommit(m)
+		if err == nil {
+			return m, st.take(all, i, parts)
+		}
+		if !errors.Is(err, ErrCorrupt) {
+			return nil, err
+		}
+		firstErr = firstError(firstErr, err)
+		if m.Settled {
+			break
+		}
+		floor = max(floor, m.Base)
+		st.counts.rejected.Add(1)
+		st.log.Warn("mmdb: the newest commit is not whole; the one before is taken", "path", st.path, "commit", uint64(m.Commit), "reason", err)
+	}
+	return nil, firstErr
+}
+
+// readMetas returns the valid metas of the file, the newest first, a settled one before an unsettled copy.
+func (st *Store) readMetas() ([]candidate, error) {
+	var all []candidate
+	var errs []error
+	for i := range page.MetaSlots {
+		buf := make([]byte, page.MetaSize)
+		n, err := st.file.ReadAt(buf, page.MetaOffset(i))
+		if n < len(buf) {
+			errs = append(errs, fmt.Errorf("meta slot %d: %w", i, firstCorrupt(err)))
+			continue
+		}
+		c := candidate{slot: i}
+		if err := c.meta.Decode(buf); err != nil {
+			errs = append(errs, fmt.Errorf("meta slot %d: %w", i, err))
+			continue
+		}
+		all = append(all, c)
+	}
+	for _, err := range errs {
+		if errors.Is(err, ErrVersion) { // written by a newer program: what else there is is older
+			return nil, err
+		}
+	}
+	if len(all) == 0 {
+		return nil, worst(errs)
+	}
+	slices.SortFunc(all, func(a, b candidate) int {
+		if c := cmp.Compare(b.meta.Commit, a.meta.Commit); c != 0 {
+			return c
+		}
+		return cmp.Compare(boolInt(b.meta.Settled), boolInt(a.meta.Settled))
+	})
+	return all, st.agree(all)
+}
+
+// firstCorrupt is the error for a meta that is not in the file.
+func firstCorrupt(err error) error {
+	if err == nil {
+		err = errors.New("short read")
+	}
+	return page.Corruptf(0, "the file ends before its meta pages: %v", err)
+}
+
+// worst picks the error for a file without a valid meta: a damaged database, or no database at all.
+func worst(errs []error) error {
+	for _, err := range errs {
+		if errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrInvalid) {
+			if slices.ContainsFunc(errs, func(e error) bool { return !errors.Is(e, ErrInvalid) && !isShort(e) }) {
+				return err
+			}
+		}
+	}
+	for _, err := range errs {
+		if errors.Is(err, ErrInvalid) {
+			return err
+		}
+	}
+	return ErrInvalid
+}
+
+// isShort reports whether a meta slot was missing because the file is short.
+func isShort(err error) bool {
+	var c *page.CorruptError
+	return errors.As(err, &c) && c.Page == 0
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// agree checks that the metas are of one file, and takes page size and salt from them.
+func (st *Store) agree(all []candidate) error {
+	m := &all[0].meta
+	for i := range all {
+		if o := &all[i].meta; o.Salt != m.Salt || o.PageSize != m.PageSize {
+			return page.Corruptf(0, "the meta pages belong to different files")
+		}
+	}
+	if m.ReadOnlyCompatible&^page.KnownReadOnlyCompatible != 0 && !st.readOnly {
+		st.log.Warn("mmdb: the file uses a feature that this version can only read; it is opened read-only", "path", st.path)
+		st.readOnly = true
+	}
+	st.setPageSize(int(m.PageSize))
+	st.salt = m.Salt
+	st.w.dirty.pageSize = st.pageSize
+	return nil
+}
+
+// A part is what a commit wrote at one place, as recovery read it.
+type part struct {
+	page  page.No
+	bytes []byte
+}
+
+// verifyCommit reads and checks all that commit m wrote since its base, and returns it. A settled commit, and one
+// whose pages were flushed before its meta, need only the record.
+func (st *Store) verifyCommit(m *page.Meta) ([]part, error) {
+	if int64(m.HighWater)<<st.shift > st.w.fileSize {
+		return nil, page.Corruptf(m.HighWater-1, "the file ends before this page: it was cut off")
+	}
+	if m.Settled {
+		return nil, nil
+	}
+	var parts []part
+	rec, err := st.verifyRecord(m.Record, m.HighWater, &parts)
+	if err != nil {
+		return nil, err
+	}
+	if rec.Base != m.Base || rec.HighWater != m.HighWater || rec.Root != m.Root || rec.NextTree != m.NextTree {
+		return nil, page.Corruptf(m.Record.Page, "meta and commit record differ")
+	}
+	if m.Base == m.Commit {
+		return parts, nil
+	}
+	if m.Base != rec.Prev.Commit {
+		return nil, page.Corruptf(m.Record.Page, "the commit is based on %d, the one before it is %d", m.Base, rec.Prev.Commit)
+	}
+	return parts, st.verifyWritten(&rec, &parts)
+}
+
+// verifyRecord reads the commit record that l leads to, and appends it to parts.
+func (st *Store) verifyRecord(l page.Link, limit page.No, parts *[]part) (rec page.Record, err error) {
+	n := uint64(page.RunPages(int(min(l.Len, page.MaxValueSize)), st.pageSize))
+	b, err := st.readPart(freelist.Extent{Page: l.Page, Len: n}, limit)
+	if err != nil {
+		return rec, err
+	}
+	*parts = append(*parts, part{l.Page, b})
+	return rec, st.checkRecord(&rec, b, l)
+}
+
+// verifyWritten reads what the commit of rec wrote, appends it to parts, and compares the digests.
+func (st *Store) verifyWritten(rec *page.Record, parts *[]part) error {
+	extents, err := freelist.DecodeExtents(rec.Written, rec.HighWater)
+	if err != nil {
+		return err
+	}
+	total := uint64(0)
+	var d page.Digest
+	for _, e := range extents {
+		if total += e.Len; total<<st.shift > oneFlushMax {
+			return page.Corruptf(e.Page, "commit record lists more pages than one flush may write")
+		}
+		b, err := st.readPart(e, rec.HighWater)
+		if err != nil {
+			return err
+		}
+		*parts = append(*parts, part{e.Page, b})
+		for no := e.Page; no < e.End(); {
+			run := page.No(page.Run(b))
+			if run == 0 || run > e.End()-no {
+				return page.Corruptf(no, "run of %d pages does not fit what the commit wrote", run)
+			}
+			one := b[:int(run)<<st.shift]
+			if err := page.Verify(one, st.pageSize, no, st.salt); err != nil {
+				return err
+			}
+			if page.Born(one) != rec.Commit {
+				return page.Corruptf(no, "written by commit %d, not by %d", page.Born(one), rec.Commit)
+			}
+			d.Add(page.Stored(one))
+			b = b[len(one):]
+			no += run
+		}
+	}
+	if d.Sum() != rec.Digest {
+		return page.Corruptf(0, "commit %d: the pages are not all of one writing (digest)", rec.Commit)
+	}
+	return nil
+}
+
+// readPart reads the pages of e from the file.
+func (st *Store) readPart(e freelist.Extent, limit page.No) ([]byte, error) {
+	if e.Page < st.first || e.Page >= limit || e.Len > uint64(limit-e.Page) {
+		return nil, page.Corruptf(e.Page, "reference to %d pages outside the database", e.Len)
+	}
+	b := make([]byte, e.Len<<st.shift)
+	if _, err := st.file.ReadAt(b, int64(e.Page)<<st.shift); err != nil {
+		return nil, fmt.Errorf("read page %d: %w", e.Page, err)
+	}
+	return b, nil
+}
+
+// take makes candidate i the state of the file, adopting it if it is not known to be durable.
+func (st *Store) take(all []candidate, i int, parts []part) error {
+	w := st.w
+	m := &all[i].meta
+	for j := range all {
+		if all[j].meta.Commit <= m.Commit {
+			w.slots[all[j].slot] = metaSlot{true, all[j].meta}
+		}
+	}
+	switch {
+	case m.Settled && i == 0 || st.opts.Immutable:
+		return nil
+	case st.readOnly:
+		// What can't be written again is flushed through this descriptor. The kernel may have lost a write that an
+		// earlier flush failed on, and show it all the same until memory is short: that gap remains.
+		if err := st.file.Sync(); err != nil {
+			return fmt.Errorf("flush: %w", err)
+		}
+		return nil
+	}
+	return st.adopt(m, parts)
+}
+
+// adopt writes commit m once more, the same bytes to the same places, puts it into every slot that holds no older valid
+// meta, so that a rejected one is gone, and flushes.
+func (st *Store) adopt(m *page.Meta, parts []part) error {
+	for _, p := range parts {
+		if err := st.file.WriteAt([][]byte{p.bytes}, int64(p.page)<<st.shift); err != nil {
+			return fmt.Errorf("adopt commit %d: %w", m.Commit, err)
+		}
+	}
+	for i := range st.w.slots {
+		if s := &st.w.slots[i]; s.valid && s.meta.Commit != m.Commit {
+			continue
+		}
+		if err := st.w.putMeta(i, m); err != nil {
+			return fmt.Errorf("adopt commit %d: %w", m.Commit, err)
+		}
+		st.w.slots[i] = metaSlot{true, *m}
+	}
+	if err := st.file.Sync(); err != nil {
+		return fmt.Errorf("adopt commit %d: flush: %w", m.Commit, err)
+	}
+	return nil
+}
+
+// settle ends the use of the file: a copy of the newest meta, marked settled, goes to the spare slot, and the
+// file is cut to its pages.
+func (st *Store) settle() error {
+	w := st.w
+	if st.readOnly || st.failed() != nil || w == nil {
+		return nil
+	}
+	newest := -1
+	for i := range w.slots {
+		if s := &w.slots[i]; s.valid && (newest < 0 || s.meta.Commit > w.slots[newest].meta.Commit || s.meta.Commit == w.slots[newest].meta.Commit && s.meta.Settled) {
+			newest = i
+		}
+	}
+	m := w.slots[newest].meta
+	if end := max(w.fileEnd(), st.opts.InitialSize); w.fileSize > end {
+		if err := st.file.Truncate(end); err != nil {
+			return fmt.Errorf("close: %w", err)
+		}
+		w.fileSize = end
+		if m.Settled {
+			return st.file.Sync()
+		}
+	}
+	if m.Settled {
+		return nil
+	}
+	m.Settled = true
+	slot := w.targetSlot()
+	if err := w.putMeta(slot, &m); err != nil {
+		return fmt.Errorf("close: write meta: %w", err)
+	}
+	if err := st.mapping.Sync(page.MetaOffset(slot), page.MetaBlock); err != nil {
+		return fmt.Errorf("close: flush: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,137 @@
+package tx
+
+import (
+	"mmdb/freelist"
+	"mmdb/page"
+)
+
+// writeRun stores data in an overflow run of the given tree. A very large one goes to the file at once, so
+// that a transaction's memory stays bounded; others wait in the arena for the commit.
+func (t *Tx) writeRun(data []byte, tree page.Tree) (page.Overflow, error) {
+	if int64(len(data)) > t.store.opts.MaxDirty/4 {
+		return t.writeThrough(data, tree)
+	}
+	o, buf, err := t.newRun(len(data), tree)
+	if err == nil {
+		copy(buf, data)
+	}
+	return o, err
+}
+
+// newRun returns a new dirty run for n bytes, and its undefined payload.
+func (t *Tx) newRun(n int, tree page.Tree) (page.Overflow, []byte, error) {
+	pages := page.RunPages(n, 1<<t.shift)
+	i, err := t.w.dirty.alloc(int(pages) << t.shift)
+	if err != nil {
+		return page.Overflow{}, nil, err
+	}
+	buf := t.w.dirty.entries[i].buf
+	page.InitRun(buf, t.runHeader(0, tree, pages), n)
+	clear(buf[page.RunHeaderSize+n:])
+	return page.Overflow{Page: page.DirtyRef(i), Len: uint32(n), Born: t.commit}, buf[page.RunHeaderSize : page.RunHeaderSize+n], nil
+}
+
+func (t *Tx) runHeader(no page.No, tree page.Tree, pages uint32) page.Header {
+	return page.Header{Number: no, Born: t.commit, Tree: tree, Kind: page.KindOverflow, Run: pages}
+}
+
+// writeThrough writes a run straight to the file, ahead of the commit, without a copy in memory.
+func (t *Tx) writeThrough(data []byte, tree page.Tree) (page.Overflow, error) {
+	size := 1 << t.shift
+	pages := page.RunPages(len(data), size)
+	no, err := t.w.place([]uint32{pages})
+	if err != nil {
+		return page.Overflow{}, err
+	}
+	var head [page.RunHeaderSize]byte
+	page.InitRun(head[:], t.runHeader(no[0], tree, pages), len(data))
+	pad := make([]byte, int(pages)*size-page.RunHeaderSize-len(data))
+	sum := page.SealRun(head[:], data, pad, t.store.salt)
+	e := freelist.Extent{Page: no[0], Len: uint64(pages)}
+	if err := t.w.write(e, [][]byte{head[:], data, pad}); err != nil {
+		return page.Overflow{}, err
+	}
+	t.w.wrote(e, sum)
+	t.w.spilled = true
+	t.verified.set(no[0])
+	t.stats.PagesSpilled += uint64(pages)
+	t.view()
+	return page.Overflow{Page: page.PageRef(no[0]), Len: uint32(len(data)), Born: t.commit}, nil
+}
+
+// view lets t read the pages that it has written so far.
+func (t *Tx) view() {
+	t.limit = t.w.space.HighWater()
+	t.data = t.store.mapping.Data()
+}
+
+// freeRun frees an overflow run. Its length and born are in the reference: nothing is read.
+func (t *Tx) freeRun(o page.Overflow) error {
+	if o.Page.Dirty() {
+		t.w.dirty.release(o.Page.Index())
+		return nil
+	}
+	n := page.RunPages(int(o.Len), 1<<t.shift)
+	if !t.inside(o.Page.Page(), n) {
+		return page.Corruptf(o.Page.Page(), "reference to an overflow run outside the database")
+	}
+	t.free(o.Page.Page(), uint64(n), o.Born)
+	return nil
+}
+
+// free notes that the commit frees n pages from no on, which commit born wrote.
+func (t *Tx) free(no page.No, n uint64, born page.Commit) {
+	t.w.freed = append(t.w.freed, freelist.Pending{Extent: freelist.Extent{Page: no, Len: n}, Born: born, Died: t.commit})
+}
+
+// freeTree frees every page of the tree under ref, with its runs and the buckets in it. level is ref's, -1 for a
+// root; born is its parent's.
+func (b *Bucket) freeTree(ref page.Ref, level int, born page.Commit) error {
+	pg, err := b.tx.node(ref, b.hdr.Tree, level, born)
+	if err != nil {
+		return err
+	}
+	born, level = page.Born(pg), int(page.Level(pg))
+	if level > 0 {
+		br := page.Branch(page.Body(pg))
+		for i := range br.Count() {
+			if br.Large(i) {
+				if err := b.tx.freeRun(br.KeyRef(i)); err != nil {
+					return err
+				}
+			}
+			if err := b.freeTree(br.Child(i), level-1, born); err != nil {
+				return err
+			}
+		}
+	} else if err := b.freeCells(page.Leaf(page.Body(pg)), born); err != nil {
+		return err
+	}
+	if ref.Dirty() {
+		b.tx.w.dirty.release(ref.Index())
+	} else {
+		b.tx.free(ref.Page(), 1, born)
+	}
+	return nil
+}
+
+// freeCells frees what the cells of leaf l, written by commit born, refer to.
+func (b *Bucket) freeCells(l page.Leaf, born page.Commit) error {
+	for i := range l.Count() {
+		if err := b.freeCell(l, i); err != nil {
+			return err
+		}
+		if l.Kind(i) != page.CellBucket {
+			continue
+		}
+		hdr := page.DecodeBucket(l.Payload(i))
+		if hdr.Root == 0 {
+			continue
+		}
+		nested := &Bucket{tx: b.tx, hdr: hdr}
+		if err := nested.freeTree(hdr.Root, -1, born); err != nil {
+			return err
+		}
+	}
+	return nil
+}

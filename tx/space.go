@@ -1,0 +1,110 @@
+package tx
+
+import (
+	"slices"
+
+	"mmdb/freelist"
+	"mmdb/page"
+)
+
+// loadSpace reads the free list as of commit m. It is done by the first write transaction, so that a reader's open does
+// not pay for it.
+func (w *writer) loadSpace(m *page.Meta) error {
+	space, links, err := w.st.replayChain(m, w.st.mapping.Data())
+	if err != nil {
+		return err
+	}
+	space.Reclaim(w.neededCommits(m.Commit))
+	if err := space.SetHighWater(m.HighWater); err != nil {
+		return err
+	}
+	w.space, w.chain = space, links
+	return nil
+}
+
+// replayChain reads the newest checkpoint at or before commit m and applies the records after it. data is the mapping. It returns the list,
+// whose pending extents include all that the writer had reclaimed since, and the links of the records, the checkpoint's first.
+// After an error the links are those that were read.
+func (st *Store) replayChain(m *page.Meta, data []byte) (*freelist.List, []page.Link, error) {
+	recs, links, err := st.readChain(m, data)
+	if err != nil {
+		return nil, links, err
+	}
+	space := freelist.New(st.first, recs[0].HighWater)
+	if err := space.LoadCheckpoint(recs[0].Commit, recs[0].Free, recs[0].Pending); err != nil {
+		return nil, links, err
+	}
+	for i := 1; i < len(recs); i++ {
+		if err := st.replay(space, &recs[i], links[i]); err != nil {
+			return nil, links, err
+		}
+	}
+	return space, links, nil
+}
+
+// readChain returns the commit records from the newest checkpoint to m's, and the links to them.
+func (st *Store) readChain(m *page.Meta, data []byte) (recs []page.Record, links []page.Link, err error) {
+	for link := m.Record; ; {
+		rec, err := st.readRecord(data, link, m.HighWater)
+		if err != nil {
+			return nil, links, err
+		}
+		recs, links = append(recs, rec), append(links, link)
+		if rec.Checkpoint {
+			break
+		}
+		if rec.Prev.Commit == 0 || rec.Prev.Commit >= link.Commit {
+			return nil, links, page.Corruptf(link.Page, "the chain of commit records has no checkpoint")
+		}
+		link = rec.Prev
+	}
+	slices.Reverse(recs)
+	slices.Reverse(links)
+	return recs, links, nil
+}
+
+// replay applies what one commit wrote and freed.
+func (st *Store) replay(space *freelist.List, rec *page.Record, link page.Link) error {
+	written, err := freelist.DecodeExtents(rec.Written, rec.HighWater)
+	if err != nil {
+		return err
+	}
+	freed, err := freelist.DecodeFreed(rec.Freed, rec.Commit, rec.HighWater)
+	if err != nil {
+		return err
+	}
+	written = freelist.Normalize(append(written, st.extentOf(link)))
+	return space.Replay(written, freed)
+}
+
+// readRecord returns the commit record that l leads to, checked. Its sections are slices of the mapping.
+func (st *Store) readRecord(data []byte, l page.Link, limit page.No) (rec page.Record, err error) {
+	n := page.RunPages(int(l.Len), st.pageSize)
+	if l.Len > page.MaxValueSize || l.Page < st.first || l.Page >= limit || uint64(n) > uint64(limit-l.Page) {
+		return rec, page.Corruptf(l.Page, "commit record outside the database")
+	}
+	from := int64(l.Page) << st.shift
+	b := data[from : from+int64(n)<<st.shift]
+	return rec, st.checkRecord(&rec, b, l)
+}
+
+// checkRecord decodes the record run b, which l must describe.
+func (st *Store) checkRecord(rec *page.Record, b []byte, l page.Link) error {
+	if page.KindOf(b) != page.KindRecord || page.Stored(b) != l.Checksum || page.Born(b) != l.Commit {
+		return page.Corruptf(l.Page, "not the commit record that its link describes")
+	}
+	if err := page.Verify(b, st.pageSize, l.Page, st.salt); err != nil {
+		return err
+	}
+	p := page.RunPayload(b)
+	if uint64(len(p)) != l.Len {
+		return page.Corruptf(l.Page, "commit record of %d bytes, its link says %d", len(p), l.Len)
+	}
+	if err := rec.Decode(p); err != nil {
+		return page.Corruptf(l.Page, "%v", err)
+	}
+	if rec.Commit != l.Commit || rec.Salt != st.salt || int(rec.PageSize) != st.pageSize {
+		return page.Corruptf(l.Page, "the commit record belongs to another commit or file")
+	}
+	return nil
+}

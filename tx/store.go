@@ -1,0 +1,270 @@
+package tx
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"mmdb/mmapfile"
+	"mmdb/page"
+)
+
+// Store is an open database: what all its transactions share. It is safe for concurrent use.
+type Store struct {
+	path     string
+	opts     Options
+	log      *slog.Logger
+	file     *mmapfile.File
+	readOnly bool
+
+	// Fixed once the file's meta is known.
+	pageSize  int
+	shift     uint8
+	salt      uint64
+	first     page.No // first page after the meta slots
+	maxKey    int     // longest key stored in a page
+	maxCell   int
+	maxInline int // largest inline bucket
+
+	published atomic.Pointer[snapshot] // what new readers see; nil once closed
+	readers   readerTable
+	verified  *bitmap
+	pool      sync.Pool // of *Tx, for View
+
+	closing atomic.Bool
+	gone    chan struct{} // tells Close that a reader ended
+	failure atomic.Pointer[error]
+	counts  counters
+
+	mu      sync.Mutex // the writer lock: protects all below
+	closed  bool
+	mapping *mmapfile.Mapping
+	maps    atomic.Pointer[[]retiredMap] // every mapping that is still mapped, the current one last
+	w       *writer
+}
+
+// A retiredMap is a mapping, and the last commit that was published on it (0 while it is the current one).
+type retiredMap struct {
+	m    *mmapfile.Mapping
+	last page.Commit
+}
+
+// mappings returns every mapping that a transaction may still read. It is safe at any time.
+func (st *Store) mappings() []*mmapfile.Mapping {
+	var r []*mmapfile.Mapping
+	if p := st.maps.Load(); p != nil {
+		for _, m := range *p {
+			r = append(r, m.m)
+		}
+	}
+	return r
+}
+
+// setPageSize derives what depends on the page size.
+func (st *Store) setPageSize(n int) {
+	st.pageSize = n
+	for st.shift = 0; 1<<st.shift < n; st.shift++ {
+	}
+	st.first = page.FirstPage(n)
+	st.maxKey, st.maxCell, st.maxInline = page.MaxInlineKey(n), page.MaxCell(n), page.MaxInlineBucket(n)
+}
+
+// Path returns the path that the database was opened with.
+func (st *Store) Path() string { return st.path }
+
+// IsReadOnly reports whether the database can't be changed through st.
+func (st *Store) IsReadOnly() bool { return st.readOnly }
+
+// String names the database for messages.
+func (st *Store) String() string { return fmt.Sprintf("mmdb.DB<%q>", st.path) }
+
+// fail refuses every later write, with the cause (I7).
+func (st *Store) fail(cause error) error {
+	err := fmt.Errorf("%w: %w", ErrFailed, cause)
+	st.failure.CompareAndSwap(nil, &err)
+	st.verified.disable()
+	st.log.Error("mmdb: a flush or meta write failed; writes are refused until the database is reopened", "path", st.path, "cause", cause)
+	return *st.failure.Load()
+}
+
+// failed returns the error that fail set, or nil.
+func (st *Store) failed() error {
+	if p := st.failure.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// View calls fn with a read transaction and ends it. Faults of the mapping inside fn become errors. An error of fn,
+// or else Tx.Err, is returned. The Tx and what comes from it must not be used after fn returned.
+func (st *Store) View(fn func(*Tx) error) (err error) {
+	t, _ := st.pool.Get().(*Tx)
+	if t == nil {
+		t = new(Tx)
+	}
+	if err := st.beginRead(t); err != nil {
+		return err
+	}
+	t.managed = true
+	defer t.endView(enter(), &err)
+	return fn(t)
+}
+
+// endView ends the transaction of a View, whose function returned, panicked or left its goroutine.
+func (t *Tx) endView(old bool, err *error) {
+	t.endFault(old, err, recover(), t.release)
+	t.store.pool.Put(t)
+}
+
+// endFault restores old, turns the panic r into an error if it is a fault, and calls end; any other panic goes on.
+func (t *Tx) endFault(old bool, err *error, r any, end func()) {
+	setFault(old)
+	if r != nil {
+		if *err = t.store.faultError(r); *err == nil {
+			end()
+			panic(r)
+		}
+	} else if *err == nil {
+		*err = t.err
+	}
+	end()
+}
+
+// beginRead starts t as a read transaction on the newest published commit: it takes a slot, names the commit in it,
+// and makes sure that this commit was still the newest then. No lock, no allocation.
+func (st *Store) beginRead(t *Tx) error {
+	for {
+		s := st.published.Load()
+		if s == nil {
+			return ErrDatabaseNotOpen
+		}
+		t.slot = st.readers.acquire(t.slot, s.meta.Commit)
+		if st.published.Load() == s {
+			t.init(st, s)
+			return nil
+		}
+		t.slot.commit.Store(0)
+		if st.closing.Load() {
+			st.readerGone()
+		}
+	}
+}
+
+// Begin starts a transaction that the caller ends with Commit or Rollback. A write transaction waits for the one before it.
+func (st *Store) Begin(writable bool) (*Tx, error) {
+	if writable {
+		return st.beginWrite()
+	}
+	t := new(Tx)
+	if err := st.beginRead(t); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// Update calls fn with a write transaction and commits it. When fn returns an error or panics, nothing is changed.
+// When Update returns nil the changes are durable.
+func (st *Store) Update(fn func(*Tx) error) error {
+	t, err := st.beginWrite()
+	if err != nil {
+		return err
+	}
+	t.managed = true
+	if err := t.call(fn); err != nil {
+		t.abort()
+		return err
+	}
+	return t.finish()
+}
+
+// call runs fn, and rolls back if it panics.
+func (t *Tx) call(fn func(*Tx) error) (err error) {
+	done := false
+	defer func() {
+		if !done { // a panic that is no fault, or runtime.Goexit
+			t.abort()
+		}
+	}()
+	defer t.endCall(enter(), &err, &done)
+	return fn(t)
+}
+
+// endCall ends the function of an Update.
+func (t *Tx) endCall(old bool, err *error, done *bool) {
+	setFault(old)
+	if r := recover(); r != nil {
+		if *err = t.store.faultError(r); *err == nil {
+			panic(r)
+		}
+	} else if *err == nil {
+		*err = t.err
+	}
+	*done = true
+}
+
+// Close waits for all transactions to end and closes the database. A second Close does nothing.
+func (st *Store) Close() error {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.closed {
+		return nil
+	}
+	st.closed = true
+	st.closing.Store(true)
+	st.published.Store(nil)
+	for st.readers.open() > 0 {
+		<-st.gone
+	}
+	err := st.settle()
+	return firstError(err, st.release())
+}
+
+// readerGone wakes Close.
+func (st *Store) readerGone() {
+	select {
+	case st.gone <- struct{}{}:
+	default:
+	}
+}
+
+// release gives back everything that the process holds of the file.
+func (st *Store) release() (err error) {
+	for _, m := range st.mappings() {
+		err = firstError(err, m.Unmap())
+	}
+	st.maps.Store(nil)
+	if st.w != nil {
+		st.w.close()
+	}
+	return firstError(err, st.file.Close())
+}
+
+// firstError returns the first that is not nil.
+func firstError(errs ...error) error {
+	for _, e := range errs {
+		if e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+// Sync flushes the file to its device. In this version every commit is durable when it returns, so it is needed only
+// after the file was changed by other means.
+func (st *Store) Sync() error {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	switch {
+	case st.closed:
+		return ErrDatabaseNotOpen
+	case st.readOnly:
+		return ErrDatabaseReadOnly
+	case st.failed() != nil:
+		return st.failed()
+	}
+	if err := st.file.Sync(); err != nil {
+		return st.fail(err)
+	}
+	return nil
+}

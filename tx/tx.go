@@ -1,0 +1,149 @@
+package tx
+
+import (
+	"mmdb/page"
+)
+
+// Tx is a transaction: a view of the whole database at one commit, and, if writable, a set of changes on top
+// of it that Commit makes durable as a whole. A Tx and all that comes from it must be used by one goroutine
+// at a time. Slices that it returns are valid until it ends, in write transactions too, and must not be written to.
+type Tx struct {
+	store    *Store
+	snap     *snapshot
+	data     []byte  // the mapping
+	limit    page.No // pages below it may be read
+	shift    uint8   // log2 of the page size
+	writable bool
+	managed  bool // View or Update ends it, and turns faults into errors
+	done     bool
+	commit   page.Commit // the commit that it reads, or the one that it will be
+	verified *bitmap
+	err      error // the first failure of a call without an error result (I13)
+	slot     *readerSlot
+	root     Bucket
+	buckets  slab[Bucket]
+	cursors  slab[Cursor]
+	w        *writer // the writer's state; nil in a read transaction
+	onCommit []func()
+	stats    TxStats
+}
+
+// A slab hands out objects that are used again when the transaction that owns it is. Beyond a few it
+// allocates, so that a pooled transaction stays small.
+type slab[T any] struct {
+	items []*T
+	used  int
+}
+
+// slabSize is how many objects a slab keeps.
+const slabSize = 16
+
+func (s *slab[T]) next() *T {
+	if s.used == len(s.items) {
+		if s.used == slabSize {
+			return new(T)
+		}
+		s.items = append(s.items, new(T))
+	}
+	s.used++
+	return s.items[s.used-1]
+}
+
+// init points t at snapshot s.
+func (t *Tx) init(st *Store, s *snapshot) {
+	t.store, t.snap, t.data, t.limit = st, s, s.data, s.limit
+	t.shift, t.verified, t.commit = st.shift, st.verified, s.meta.Commit
+	t.done, t.err, t.stats = false, nil, TxStats{}
+	t.buckets.used, t.cursors.used = 0, 0
+	t.root = Bucket{tx: t, hdr: s.meta.Root, born: s.maxBorn}
+}
+
+// ID returns the number of the commit that a read transaction sees, and for a write transaction the number
+// after it.
+func (t *Tx) ID() int { return int(t.commit) }
+
+// Writable reports whether t can change the database.
+func (t *Tx) Writable() bool { return t.writable }
+
+// Size returns the size of the database in bytes as t sees it: the high water.
+func (t *Tx) Size() int64 { return int64(t.limit) << t.shift }
+
+// Err returns the first failure of a call of t that has no error result: Get, cursor moves, iterators. Such a
+// call returns nil as it does for what is absent; Err tells the two apart. View, Update and Commit return it too.
+func (t *Tx) Err() error { return t.err }
+
+// fail keeps the first error.
+func (t *Tx) fail(err error) {
+	if t.err == nil {
+		t.err = err
+	}
+}
+
+// usable returns an error when t has ended.
+func (t *Tx) usable() error {
+	if t.done {
+		return ErrTxClosed
+	}
+	return nil
+}
+
+// mayWrite returns an error when t has ended, failed or is read-only.
+func (t *Tx) mayWrite() error {
+	switch {
+	case t.done:
+		return ErrTxClosed
+	case !t.writable:
+		return ErrTxNotWritable
+	case t.w.broken != nil:
+		return t.w.broken
+	}
+	return nil
+}
+
+// OnCommit adds a function that runs after t was committed, in the committing goroutine, after all locks are
+// released. It does not run when the commit fails.
+func (t *Tx) OnCommit(fn func()) { t.onCommit = append(t.onCommit, fn) }
+
+// Bucket returns the top-level bucket of that name, or nil if there is none. It is valid until t ends.
+func (t *Tx) Bucket(name []byte) *Bucket { return t.root.Bucket(name) }
+
+// CreateBucket makes a top-level bucket. See Bucket.CreateBucket.
+func (t *Tx) CreateBucket(name []byte) (*Bucket, error) { return t.root.CreateBucket(name) }
+
+// CreateBucketIfNotExists makes a top-level bucket, or returns the one that exists.
+func (t *Tx) CreateBucketIfNotExists(name []byte) (*Bucket, error) {
+	return t.root.CreateBucketIfNotExists(name)
+}
+
+// DeleteBucket deletes a top-level bucket and all in it. See Bucket.DeleteBucket.
+func (t *Tx) DeleteBucket(name []byte) error { return t.root.DeleteBucket(name) }
+
+// MoveBucket moves the bucket named child from src to dst, each a bucket of t or nil for the top level.
+func (t *Tx) MoveBucket(child []byte, src, dst *Bucket) error {
+	if src == nil {
+		src = &t.root
+	}
+	if dst == nil {
+		dst = &t.root
+	}
+	return src.MoveBucket(child, dst)
+}
+
+// Cursor returns a cursor over the top-level buckets. Its values are nil.
+func (t *Tx) Cursor() *Cursor { return t.root.Cursor() }
+
+// ForEach calls fn for each top-level bucket, in order, until fn returns an error, which it returns.
+func (t *Tx) ForEach(fn func(name []byte, b *Bucket) error) error {
+	return t.root.ForEach(func(k, _ []byte) error { return fn(k, t.root.Bucket(k)) })
+}
+
+// release ends t: its snapshot may be reclaimed.
+func (t *Tx) release() {
+	t.done = true
+	if t.slot != nil {
+		t.slot.commit.Store(0)
+		if t.store.closing.Load() {
+			t.store.readerGone()
+		}
+	}
+}

@@ -1,0 +1,77 @@
+package tx
+
+import (
+	"sync/atomic"
+
+	"mmdb/page"
+)
+
+// A bitmap remembers which pages this process has verified (I3): one bit a page, in chunks that are made
+// when first needed. It is safe for concurrent use.
+type bitmap struct {
+	off    atomic.Bool // after a failed flush nothing counts as verified any more
+	chunks []atomic.Pointer[bitChunk]
+}
+
+// chunkPages is how many pages a chunk covers: 128 MiB of 4 KiB pages in 4 KiB of bits.
+const chunkPages = 1 << 15
+
+type bitChunk [chunkPages / 64]atomic.Uint64
+
+// newBitmap makes a bitmap for pages below n.
+func newBitmap(n uint64) *bitmap {
+	return &bitmap{chunks: make([]atomic.Pointer[bitChunk], n/chunkPages+1)}
+}
+
+// has reports whether page no was verified.
+func (m *bitmap) has(no page.No) bool {
+	k := uint64(no) / chunkPages
+	if k >= uint64(len(m.chunks)) {
+		return false
+	}
+	c := m.chunks[k].Load()
+	return c != nil && c[uint64(no)%chunkPages/64].Load()>>(uint64(no)%64)&1 != 0
+}
+
+// set notes that page no was verified.
+func (m *bitmap) set(no page.No) {
+	k := uint64(no) / chunkPages
+	if k >= uint64(len(m.chunks)) {
+		return
+	}
+	c := m.chunks[k].Load()
+	if c == nil {
+		m.chunks[k].CompareAndSwap(nil, new(bitChunk))
+		c = m.chunks[k].Load()
+	}
+	w := &c[uint64(no)%chunkPages/64]
+	w.Or(1 << (uint64(no) % 64))
+	if m.off.Load() {
+		w.Store(0)
+	}
+}
+
+// clear forgets the n pages from no on.
+func (m *bitmap) clear(no page.No, n uint64) {
+	for end := no + page.No(n); no < end; no++ {
+		k := uint64(no) / chunkPages
+		if k >= uint64(len(m.chunks)) {
+			return
+		}
+		if c := m.chunks[k].Load(); c != nil {
+			c[uint64(no)%chunkPages/64].And(^(uint64(1) << (uint64(no) % 64)))
+		}
+	}
+}
+
+// disable forgets everything, for good.
+func (m *bitmap) disable() {
+	m.off.Store(true)
+	for k := range m.chunks {
+		if c := m.chunks[k].Load(); c != nil {
+			for i := range c {
+				c[i].Store(0)
+			}
+		}
+	}
+}

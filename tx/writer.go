@@ -1,0 +1,281 @@
+package tx
+
+import (
+	"slices"
+
+	"mmdb/freelist"
+	"mmdb/page"
+)
+
+// A writer is what the one write transaction of a store works with. The writer lock protects it.
+type writer struct {
+	st    *Store
+	dirty *dirtySet
+
+	// The state of the file, as of the last commit.
+	space    *freelist.List // nil until the first write transaction
+	chain    []page.Link    // commit records since the last checkpoint, that one first
+	slots    [page.MetaSlots]metaSlot
+	fileSize int64
+	seen     bool // a written meta was read back through the mapping
+
+	// The running transaction.
+	nextTree page.Tree
+	start    page.No            // the high water when it began
+	freed    []freelist.Pending // what it frees of older commits, and of its own spilled pages
+	taken    []freelist.Extent  // what it got from the free list
+	written  []writtenRun       // what it has written
+	spilled  bool               // it wrote pages ahead of its commit
+	broken   error              // a change failed half way: it can't commit
+
+	// Buffers that are used again.
+	needed   []page.Commit
+	places   []page.No
+	lens     []uint32
+	units    []uint32
+	buf      []byte
+	bufs     [][]byte
+	record   []byte
+	extents  []freelist.Extent
+	sections [4][]byte
+	meta     [page.MetaBlock]byte
+}
+
+// A metaSlot is what stands in one meta slot of the file.
+type metaSlot struct {
+	valid bool
+	meta  page.Meta
+}
+
+// A writtenRun is a page or run that was written, with its checksum.
+type writtenRun struct {
+	freelist.Extent
+	sum uint64
+}
+
+func newWriter(st *Store) *writer { return &writer{st: st, dirty: newDirtySet(st.pageSize)} }
+
+func (w *writer) close() { w.dirty.arena.Close() }
+
+// beginWrite takes the writer lock and starts a transaction on the newest commit.
+func (st *Store) beginWrite() (*Tx, error) {
+	if st.readOnly {
+		return nil, ErrDatabaseReadOnly
+	}
+	st.mu.Lock()
+	t, err := st.startWrite()
+	if err != nil {
+		st.mu.Unlock()
+		return nil, err
+	}
+	return t, nil
+}
+
+func (st *Store) startWrite() (t *Tx, err error) {
+	defer st.guard(enter(), &err)
+	if st.closed {
+		return nil, ErrDatabaseNotOpen
+	}
+	if err := st.failed(); err != nil {
+		return nil, err
+	}
+	s, w := st.published.Load(), st.w
+	if err := w.begin(&s.meta); err != nil {
+		return nil, err
+	}
+	t = &Tx{writable: true, w: w}
+	t.init(st, s)
+	t.commit++
+	return t, nil
+}
+
+// begin makes w ready for a transaction on top of commit m.
+func (w *writer) begin(m *page.Meta) error {
+	if w.space == nil {
+		if err := w.loadSpace(m); err != nil {
+			return err
+		}
+	}
+	w.unmapRetired(m.Commit)
+	w.space.Reclaim(w.neededCommits(m.Commit))
+	w.space.Trim(tailKept + uint64(w.space.HighWater())/16)
+	w.nextTree, w.start = m.NextTree, w.space.HighWater()
+	w.freed, w.taken, w.written = w.freed[:0], w.taken[:0], w.written[:0]
+	w.spilled, w.broken = false, nil
+	return nil
+}
+
+// tailKept is how many free pages at the end of the file are kept for the next commits when it shrinks (besides
+// one in sixteen of it), so that its size does not flap.
+const tailKept = 64
+
+// neededCommits returns the commits whose pages must stay, in order (I9): every reader's, the newest published, and
+// every one whose meta stands in a slot but the one that the next meta overwrites.
+func (w *writer) neededCommits(published page.Commit) []page.Commit {
+	n := w.st.readers.appendCommits(w.needed[:0])
+	n = append(n, published)
+	target := w.targetSlot()
+	for i := range w.slots {
+		if i != target && w.slots[i].valid {
+			n = append(n, w.slots[i].meta.Commit)
+		}
+	}
+	slices.Sort(n)
+	w.needed = n
+	return slices.Compact(n)
+}
+
+// targetSlot returns the slot for the next meta: an invalid one, or else the oldest, but never the only one that
+// holds the newest commit. In this version the newest published commit is the newest durable one.
+func (w *writer) targetSlot() int {
+	best := -1
+	for i := range w.slots {
+		if !w.slots[i].valid {
+			return i
+		}
+		if best < 0 || w.slots[i].meta.Commit < w.slots[best].meta.Commit {
+			best = i
+		}
+	}
+	return best
+}
+
+// place gets one place in the file for each unit, a run of so many pages, and makes the file large enough. The
+// result is valid until the next call.
+func (w *writer) place(units []uint32) ([]page.No, error) {
+	limit := page.No(0)
+	if m := w.st.opts.MaxSize; m > 0 {
+		limit = page.No(m >> w.st.shift)
+	}
+	old := w.space.HighWater()
+	nos, err := w.space.Alloc(units, w.places[:0], limit)
+	if err != nil {
+		return nil, fullError(err)
+	}
+	w.places = nos
+	pages := uint64(0)
+	for i, no := range nos {
+		e := freelist.Extent{Page: no, Len: uint64(units[i])}
+		if k := len(w.taken); k > 0 && w.taken[k-1].End() == e.Page {
+			w.taken[k-1].Len += e.Len
+		} else {
+			w.taken = append(w.taken, e)
+		}
+		pages += e.Len
+	}
+	if hw := w.space.HighWater(); hw > old {
+		if err := w.secure(hw, pages); err != nil {
+			return nil, err
+		}
+	}
+	return nos, nil
+}
+
+// wrote notes that the page or run e was written, with checksum sum.
+func (w *writer) wrote(e freelist.Extent, sum uint64) {
+	w.written = append(w.written, writtenRun{e, sum})
+	w.st.counts.pagesWritten.Add(e.Len)
+}
+
+// write writes bufs to the place e.
+func (w *writer) write(e freelist.Extent, bufs [][]byte) error {
+	w.st.counts.writes.Add(1)
+	return w.st.file.WriteAt(bufs, int64(e.Page)<<w.st.shift)
+}
+
+// giveBack undoes everything that the transaction got from the free list.
+func (w *writer) giveBack() {
+	for _, e := range freelist.Normalize(w.taken) {
+		w.st.verified.clear(e.Page, e.Len)
+		w.space.Return(e)
+	}
+	w.taken = w.taken[:0]
+	if w.space.HighWater() > w.start {
+		w.space.CutTo(w.start)
+	}
+}
+
+// abort ends the write transaction t without a trace.
+func (t *Tx) abort() {
+	if t.done {
+		return
+	}
+	t.w.giveBack()
+	t.endWrite()
+}
+
+// endWrite gives the writer lock back.
+func (t *Tx) endWrite() {
+	t.done = true
+	t.w.dirty.reset()
+	t.store.counts.add(&t.stats)
+	t.store.mu.Unlock()
+}
+
+// changed passes on the error of a change. One that is no misuse has left the change half done: then the transaction
+// can only be rolled back.
+func (t *Tx) changed(err error) error {
+	switch err {
+	case nil, ErrBucketExists, ErrBucketNotFound, ErrIncompatibleValue, ErrSameBuckets:
+		return err
+	}
+	if t.w.broken == nil {
+		t.w.broken = err
+	}
+	t.fail(err)
+	return err
+}
+
+// Rollback ends t. Changes of a write transaction are dropped. Errors: ErrTxClosed, ErrTxManaged.
+func (t *Tx) Rollback() error {
+	switch {
+	case t.done:
+		return ErrTxClosed
+	case t.managed:
+		return ErrTxManaged
+	case t.writable:
+		t.abort()
+	default:
+		t.release()
+	}
+	return nil
+}
+
+// Commit makes the changes of t durable, all or none, and ends t. Errors: ErrTxNotWritable, ErrTxClosed, ErrTxManaged,
+// Tx.Err's, ErrMaxSizeReached, ErrFailed and the system's.
+func (t *Tx) Commit() error {
+	switch {
+	case t.done:
+		return ErrTxClosed
+	case t.managed:
+		return ErrTxManaged
+	case !t.writable:
+		return ErrTxNotWritable
+	}
+	return t.finish()
+}
+
+// finish commits t, or drops it if that fails, and runs the OnCommit functions.
+func (t *Tx) finish() error {
+	err := t.guardedCommit()
+	if err != nil {
+		t.abort()
+		return err
+	}
+	t.endWrite()
+	for _, fn := range t.onCommit {
+		fn()
+	}
+	return nil
+}
+
+func (t *Tx) guardedCommit() (err error) {
+	defer t.exitErr(enter(), &err)
+	if t.err != nil {
+		return t.err
+	}
+	if t.w.broken != nil {
+		return t.w.broken
+	}
+	return t.commitChanges()
+}
