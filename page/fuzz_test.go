@@ -13,7 +13,8 @@ type zeros struct{}
 func (zeros) LoadKey(o Overflow) ([]byte, error) { return make([]byte, o.Len), nil }
 
 // FuzzPage takes any bytes as a page, and as bodies. Nothing may panic, and
-// what validates can be read, searched and edited, and stays valid.
+// what validates can be read, searched and edited, and stays valid. Run it with
+// -fuzzminimizetime=10x: making such inputs small takes long and wins nothing.
 func FuzzPage(f *testing.F) {
 	for _, b := range goldenPages() {
 		f.Add(b)
@@ -37,6 +38,40 @@ func FuzzPage(f *testing.F) {
 			fuzzBodies(t, whole[HeaderSize:])
 		}
 		fuzzBodies(t, bytes.Clone(data))
+	})
+}
+
+// FuzzPatches changes single bytes of good pages: three bytes of patches are an
+// offset, counted from both ends in turn, and a value. What is found is then as
+// in FuzzPage, but more of it is valid.
+func FuzzPatches(f *testing.F) {
+	pages := goldenPages()
+	sample := make([]byte, DefaultSize)
+	copy(sample, pages["leaf"])
+	copy(Body(sample), sampleLeaf())
+	mixed := make([]byte, DefaultSize)
+	copy(mixed, pages["branch"])
+	r, _ := benchBranch("ties", DefaultSize)
+	copy(Body(mixed), r)
+	bases := [][]byte{pages["leaf"], pages["branch"], sample, mixed}
+	f.Add(uint8(0), []byte{40, 0, 3})
+	f.Add(uint8(1), []byte{48, 0, 3, 200, 0, 1})
+	f.Add(uint8(2), []byte{46, 0, 1, 100, 0, 0})
+	f.Add(uint8(3), []byte{44, 0, 0})
+	f.Fuzz(func(t *testing.T, base uint8, patches []byte) {
+		b := bytes.Clone(bases[int(base)%len(bases)])
+		for i := 0; i+3 <= len(patches); i += 3 {
+			o := int(le.Uint16(patches[i:])) % len(b)
+			if i%2 == 1 {
+				o = len(b) - 1 - o
+			}
+			b[o] = patches[i+2]
+		}
+		Seal(b, 1)
+		if Verify(b, DefaultSize, Number(b), 1) == nil {
+			readPage(t, b)
+		}
+		fuzzBodies(t, b[HeaderSize:])
 	})
 }
 

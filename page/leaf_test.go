@@ -311,6 +311,43 @@ func TestLeafSearchLoadsFewLargeKeys(t *testing.T) {
 	}
 }
 
+// TestEqualHeadsAtBothEnds has runs of the lowest and of the highest head.
+func TestEqualHeadsAtBothEnds(t *testing.T) {
+	l := InitLeaf(make([]byte, DefaultSize-HeaderSize))
+	var keys [][]byte
+	for _, c := range []byte{0, 255} {
+		for n := 1; n < 40; n++ {
+			keys = append(keys, bytes.Repeat([]byte{c}, n))
+		}
+	}
+	for i, k := range keys {
+		if _, ok := l.Insert(i, Key{Bytes: k}, CellValue, 0); !ok {
+			t.Fatal("no room")
+		}
+	}
+	for i, k := range keys {
+		if at, found, _ := l.Search(k, nil); at != i || !found {
+			t.Errorf("search %x: %d %v, want %d", k, at, found, i)
+		}
+		if _, _, at, found, _ := l.Find(k, nil); at != i || !found {
+			t.Errorf("find %x: %d %v, want %d", k, at, found, i)
+		}
+		if at, found, _ := l.Search(append(bytes.Clone(k), 7), nil); found || i < 38 && at != i+1 {
+			t.Errorf("search %x 07: %d %v", k, at, found)
+		}
+	}
+}
+
+func TestRemovedSlotLeavesZeros(t *testing.T) {
+	l := sampleLeaf()
+	for l.Count() > 0 {
+		l.Remove(l.Count() / 2)
+		if end := bodyHeader + slotSize*l.Count(); !zero(l[end:start(l)]) {
+			t.Fatalf("free space is not zero with %d slots left", l.Count())
+		}
+	}
+}
+
 func TestSetKeyRefChangesNothingElse(t *testing.T) {
 	l, r := sampleLeaf(), InitBranch(make([]byte, DefaultSize-HeaderSize))
 	fillGoldenBranch(r)

@@ -347,9 +347,6 @@ func (b *Bucket) MoveBucket(child []byte, dst *Bucket) (err error) {
 }
 
 func (b *Bucket) moveBucket(name []byte, dst *Bucket) error {
-	if b == dst {
-		return ErrSameBuckets
-	}
 	c, err := b.find(name)
 	switch {
 	case err != nil:
@@ -358,6 +355,8 @@ func (b *Bucket) moveBucket(name []byte, dst *Bucket) error {
 		return ErrBucketNotFound
 	case c.kind != page.CellBucket:
 		return ErrIncompatibleValue
+	case b == dst:
+		return ErrSameBuckets
 	}
 	if d, err := dst.find(name); err != nil {
 		return err

@@ -46,28 +46,33 @@ type PageInfo struct {
 	Used, Capacity int    // bytes of cells, or of payload
 }
 
-// Info returns what there is to know about the file. The error wraps ErrCorrupt if the free list can't be read.
-func (t *Tx) Info() (info Info, err error) {
+// Info returns what there is to know about the file. If the free list can't be read its figures are zero, and Tx.Err
+// tells why.
+func (t *Tx) Info() (info Info) {
 	if !t.managed {
-		defer t.exitErr(enter(), &err)
+		defer t.exit(enter())
 	}
 	if err := t.usable(); err != nil {
-		return info, err
+		t.fail(err)
+		return info
 	}
 	m, st := &t.snap.meta, t.store
 	info = Info{PageSize: st.pageSize, Version: int(m.Version), Commit: uint64(m.Commit), Base: uint64(m.Base), Settled: m.Settled,
 		HighWater: uint64(m.HighWater), Salt: m.Salt, NextTree: uint64(m.NextTree), Record: uint64(m.Record.Page)}
+	var err error
 	if info.FileSize, err = st.file.Size(); err != nil {
-		return info, err
+		t.fail(err)
 	}
 	info.Metas = t.metas()
 	list, links, err := st.replayChain(m, t.data)
+	info.RecordChain = len(links)
 	if err != nil {
-		return info, err
+		t.fail(err)
+		return info
 	}
 	list.Reclaim([]page.Commit{m.Commit})
-	info.RecordChain, info.FreePages, info.PendingPages = len(links), list.FreePages(), list.PendingPages()
-	return info, nil
+	info.FreePages, info.PendingPages = list.FreePages(), list.PendingPages()
+	return info
 }
 
 // metas reads the three slots.

@@ -44,7 +44,7 @@ func (t *Tx) writeThrough(data []byte, tree page.Tree) (page.Overflow, error) {
 		return page.Overflow{}, err
 	}
 	var head [page.RunHeaderSize]byte
-	page.InitRun(head[:], t.runHeader(no[0], tree, pages), len(data))
+	page.InitRunHead(head[:], t.runHeader(no[0], tree, pages), len(data))
 	pad := make([]byte, int(pages)*size-page.RunHeaderSize-len(data))
 	sum := page.SealRun(head[:], data, pad, t.store.salt)
 	e := freelist.Extent{Page: no[0], Len: uint64(pages)}

@@ -22,7 +22,7 @@ func newBuckets(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "buckets FILE [BUCKET]",
 		Short: "List the buckets with their keys, sequence and root page",
-		Long: `List the buckets of the file, or those nested in BUCKET, parents first. A
+		Long: `List the buckets of the file, or BUCKET and those nested in it, parents first. A
 nested bucket counts as one key of its parent. The root is the page of the
 bucket's own tree, or "inline" when it is small and lives in its parent's page.`,
 		Args: between(1, 2),

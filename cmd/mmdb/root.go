@@ -72,7 +72,7 @@ func newRoot(a *app) *cobra.Command {
 
 A bucket is named by its path, a/b/c; in a name \/ is a slash, \\ a backslash
 and \xNN any byte. Keys and values are shown and read as text with the same
-escapes, or as --format hex, base64 or raw.
+escapes, or as --format hex, base64 or raw. After -- nothing is taken for a flag.
 
 Exit status: 0 success, 1 error, 2 wrong usage, 3 file in use, 4 file damaged.`,
 		SilenceErrors: true,
