@@ -84,6 +84,10 @@ func (r Branch) StoredKey(i int) Key {
 	return Key{Bytes: branchLayout.key(r, s), Large: s.large(), Ref: branchLayout.ref(r, s)}
 }
 
+// SetKeyRef changes where the whole key of slot i stands. The key must be
+// large.
+func (r Branch) SetKeyRef(i int, o Overflow) { branchLayout.setRef(r, slotAt(r, i), o) }
+
 // Insert adds a child with the key k and the number of keys below it at slot
 // i. The first one, at slot 0, has no key: k is ignored. After that, i must not
 // be 0. It returns false, and changes nothing, if Free() is too small. No other

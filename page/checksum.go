@@ -16,6 +16,20 @@ func Seal(b []byte, salt uint64) uint64 {
 	return s
 }
 
+// SealRun is Seal for a run that is written in parts: head is its first
+// RunHeaderSize bytes, payload what follows, pad the zeros after that to the
+// end of the run. It stores the checksum in head and returns it.
+func SealRun(head, payload, pad []byte, salt uint64) uint64 {
+	var d xxhash.Digest
+	d.Reset()
+	d.Write(head[offChecksum+8 : RunHeaderSize])
+	d.Write(payload)
+	d.Write(pad)
+	s := d.Sum64() ^ salt
+	le.PutUint64(head[offChecksum:], s)
+	return s
+}
+
 // Digest is a running hash over the checksums of pages. The order counts.
 // The zero value is ready for use, and a copy is an independent digest.
 type Digest struct{ state uint64 }

@@ -122,6 +122,24 @@ func TestSumIsSaltedAndLeavesItselfOut(t *testing.T) {
 	}
 }
 
+func TestSealRunIsSealInParts(t *testing.T) {
+	h := Header{Number: 30, Born: 4, Tree: 2, Kind: KindOverflow, Run: 2}
+	value := bytes.Repeat([]byte("value"), 1000)
+	whole := make([]byte, 2*DefaultSize)
+	InitRun(whole, h, len(value))
+	copy(RunPayload(whole), value)
+	sum := Seal(whole, 9)
+
+	head, pad := make([]byte, RunHeaderSize), make([]byte, len(whole)-RunHeaderSize-len(value))
+	InitRunHead(head, h, len(value))
+	if got := SealRun(head, value, pad, 9); got != sum {
+		t.Errorf("%x, want %x", got, sum)
+	}
+	if !bytes.Equal(bytes.Join([][]byte{head, value, pad}, nil), whole) {
+		t.Error("the parts are not the whole")
+	}
+}
+
 func TestDigestDependsOnOrder(t *testing.T) {
 	var a, b Digest
 	if a.Sum() != 0 {

@@ -62,6 +62,10 @@ func (l Leaf) StoredKey(i int) Key {
 	return Key{Bytes: leafLayout.key(l, s), Large: s.large(), Ref: leafLayout.ref(l, s)}
 }
 
+// SetKeyRef changes where the whole key of slot i stands. The key must be
+// large.
+func (l Leaf) SetKeyRef(i int, o Overflow) { leafLayout.setRef(l, slotAt(l, i), o) }
+
 // Kind returns what the payload of slot i is.
 func (l Leaf) Kind(i int) CellKind { return l.kind(slotAt(l, i)) }
 

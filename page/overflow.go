@@ -93,8 +93,14 @@ func InitRun(run []byte, h Header, payloadLen int) {
 	if payloadLen < 0 || payloadLen > len(run)-RunHeaderSize {
 		panic("page: invariant: payload longer than its run")
 	}
-	h.Encode(run)
-	le.PutUint32(run[offRunLength:], uint32(payloadLen))
-	le.PutUint32(run[offRunReserved:], 0)
+	InitRunHead(run, h, payloadLen)
 	clear(run[RunHeaderSize+payloadLen:])
+}
+
+// InitRunHead writes only the first RunHeaderSize bytes of such a run to head,
+// for one that is written in parts, see SealRun.
+func InitRunHead(head []byte, h Header, payloadLen int) {
+	h.Encode(head)
+	le.PutUint32(head[offRunLength:], uint32(payloadLen))
+	le.PutUint32(head[offRunReserved:], 0)
 }

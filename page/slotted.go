@@ -91,6 +91,14 @@ func (y layout) ref(b []byte, s slot) Overflow {
 	return DecodeOverflow(b[s.cell()+y.largeHeader()-OverflowRefSize:])
 }
 
+// setRef changes where the whole of the key of s stands.
+func (y layout) setRef(b []byte, s slot, o Overflow) {
+	if !s.large() {
+		panic("page: invariant: reference of a key that is not large")
+	}
+	o.Encode(b[s.cell()+y.largeHeader()-OverflowRefSize:])
+}
+
 // head returns the head of a key in a page with prefix length p.
 func head(key []byte, p int) uint32 {
 	if len(key) >= p+headSize {
