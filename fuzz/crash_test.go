@@ -1,0 +1,166 @@
+package fuzz
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"mmdb"
+)
+
+// crashOptions returns the options of the workload with this seed: mostly the
+// defaults, else two flushes, spilling, or another page size.
+func crashOptions(seed uint64) mmdb.Options {
+	switch seed % 6 {
+	case 2:
+		return mmdb.Options{TwoPhase: true}
+	case 3:
+		return mmdb.Options{MaxDirty: 32 << 10}
+	case 5:
+		return mmdb.Options{PageSize: 16384}
+	}
+	return mmdb.Options{}
+}
+
+// traceOf records a run of ops on a new database, from creation to Close.
+func traceOf(t testing.TB, o mmdb.Options, ops []Op) *Trace {
+	t.Helper()
+	rec := NewRecorder(nil)
+	o.Seam = rec.Seam
+	r := Runner{Path: filepath.Join(imageDir(t), "db"), Options: o, Observer: rec}
+	if err := r.Run(ops); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return &Trace{DB: r.Path, Events: rec.Events(), States: r.States}
+}
+
+// crashAll runs Crash on all processors and adds up the reports.
+func crashAll(t testing.TB, tr *Trace, cfg CrashConfig) (CrashReport, error) {
+	t.Helper()
+	cfg.Dir = imageDir(t)
+	cfg.Shards = runtime.GOMAXPROCS(0)
+	var wg sync.WaitGroup
+	reports := make([]CrashReport, cfg.Shards)
+	errs := make([]error, cfg.Shards)
+	for i := range cfg.Shards {
+		wg.Go(func() {
+			c := cfg
+			c.Shard = i
+			reports[i], errs[i] = Crash(tr, c)
+		})
+	}
+	wg.Wait()
+	sum := CrashReport{Points: reports[0].Points}
+	for _, r := range reports {
+		sum.Images += r.Images
+		sum.Recrashes += r.Recrashes
+	}
+	return sum, errors.Join(errs...)
+}
+
+// TestCrashOperations crashes generated workloads at every event.
+func TestCrashOperations(t *testing.T) {
+	want := scaled(12000)
+	started := time.Now()
+	var until time.Time
+	if *crashFor > 0 {
+		until = started.Add(*crashFor)
+	}
+	keep := keepDir(t)
+	total, recrashes, points := 0, 0, 0
+	for seed := *crashSeed; ; seed++ {
+		o := crashOptions(seed)
+		tr := traceOf(t, o, Generate(FromSeed(seed, 1<<20), CrashProfile, 70))
+		o.Seam, o.PageSize = nil, 0
+		cfg := CrashConfig{Seed: seed, Extra: 12, Recrash: 83, Only: *crashImage, Until: until, Keep: keep, Options: o}
+		report, err := crashAll(t, tr, cfg)
+		total += report.Images
+		recrashes += report.Recrashes
+		points += report.Points
+		if err != nil {
+			t.Fatal(reproduce(err, "TestCrashOperations", seed))
+		}
+		if *crashImage > 0 || until.IsZero() && total+recrashes >= want || !until.IsZero() && time.Now().After(until) {
+			break
+		}
+	}
+	took := time.Since(started)
+	t.Logf("%d images and %d of crashes during recovery, at %d points, in %v: %.0f a second",
+		total, recrashes, points, took.Round(time.Millisecond), float64(total+recrashes)/took.Seconds())
+}
+
+// reproduce adds the command that builds the failing image again.
+func reproduce(err error, test string, seed uint64) error {
+	var failed *CrashError
+	if !errors.As(err, &failed) {
+		return fmt.Errorf("seed %d: %w", seed, err)
+	}
+	return fmt.Errorf("%w\nto see it again: go test ./fuzz -run '^%s$' -crash.seed=%d -crash.image=%d", err, test, seed, failed.Image)
+}
+
+// TestCrashDuringCreation leaves a new file in every state that it goes through.
+func TestCrashDuringCreation(t *testing.T) {
+	for _, o := range []mmdb.Options{{}, {PageSize: 65536}, {InitialSize: 1 << 20}, {TwoPhase: true}} {
+		tr := traceOf(t, o, nil)
+		o.PageSize = 0
+		report, err := crashAll(t, tr, CrashConfig{Seed: 1, Extra: 100, Recrash: 23, Keep: keepDir(t), Options: o})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%+v", report)
+	}
+}
+
+// TestCrashLargeCommit crashes a commit that is too large for one flush.
+func TestCrashLargeCommit(t *testing.T) {
+	if raceEnabled || testing.Short() {
+		t.Skip("writes 20 MiB per image")
+	}
+	fill := []Op{
+		{Kind: OpPut, Path: []string{"A"}, Key: []byte("first"), Size: 100, Seed: 1},
+		{Kind: OpCommit},
+		{Kind: OpPut, Path: []string{"A"}, Key: []byte("large"), Size: 12 << 20, Seed: 2},
+		{Kind: OpFill, Path: []string{"B"}, Key: []byte("many"), N: 8000, Size: 1000, Seed: 3},
+		{Kind: OpCommit},
+		{Kind: OpDelete, Path: []string{"A"}, Key: []byte("large")},
+		{Kind: OpCommit},
+	}
+	report, err := crashAll(t, traceOf(t, mmdb.Options{}, fill), CrashConfig{Seed: 1, Extra: 3, Keep: keepDir(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%+v", report)
+}
+
+// TestCrashAfterFaults crashes workloads in which a flush or a write failed.
+func TestCrashAfterFaults(t *testing.T) {
+	ops := Generate(FromSeed(99, 1<<20), CrashProfile, 40)
+	images := 0
+	for n := 1; ; n += 1 + n/4 {
+		in := &Injector{Kind: FaultEIO, N: n}
+		rec := NewRecorder(in.Seam)
+		r := &Runner{Path: filepath.Join(imageDir(t), "db"), Options: mmdb.Options{Seam: rec.Seam}, Observer: rec}
+		if err := RunFault(r, in, ops); err != nil {
+			t.Fatalf("%s at call %d: %v", in.Kind, n, err)
+		}
+		if len(in.Hits()) == 0 {
+			break
+		}
+		tr := &Trace{DB: r.Path, Events: rec.Events(), States: r.States}
+		report, err := crashAll(t, tr, CrashConfig{Seed: uint64(n), Extra: 1, Recrash: 201, Keep: keepDir(t)})
+		if err != nil {
+			t.Fatalf("%s at call %d (%s): %v", in.Kind, n, in.Hits()[0].Kind, err)
+		}
+		if images += report.Images + report.Recrashes; images > scaled(40000) {
+			break
+		}
+	}
+	t.Logf("%d images", images)
+}

@@ -1,0 +1,77 @@
+// Package fuzz proves mmdb: it runs generated operations against a plain
+// model, crashes a recorded run at every event, makes system calls fail, and
+// damages files. No production code imports it. It uses the public API of mmdb
+// and the seam of mmapfile, and knows of the file format only what damage.go
+// needs to get past checksums.
+//
+// # Operations and the model
+//
+// A Source turns the bytes of a fuzzer, or a seed, into decisions; Generate
+// turns these into a list of Op values before anything runs, so that a list
+// can be printed, cut short and run again. A Runner runs each operation on the
+// database and on a Model, sorted entries and nothing else, and compares every
+// answer; it keeps the model of each commit. Read transactions that stay open
+// across commits must see their own commit to the end, and slices must keep
+// their bytes until their transaction ends.
+//
+// # Crashes
+//
+// A Recorder at the seam writes down a Trace: creations, writes with their
+// data, sizes, holes, renames, the start and the return of each flush, and
+// marks that say which states of the model may be found from then on: the
+// newest acknowledged one, and those started after it.
+//
+// Crash replays the trace on a Disk, a model of a device that promises as
+// little as a device may: a write that no returned flush covers is there, or
+// not, or in part, each 512-byte sector for itself; sizes and names change in
+// order but independently of the data; msync covers only its range; what a
+// failed flush should have written is never written by a later one. After each
+// event it builds images of what a crash leaves: nothing of the pending
+// changes, all, each prefix, each write missing, each alone, each torn (a
+// prefix, a suffix, a hole of 512 or 4096 bytes), every subset of calls and of
+// 4 KiB blocks while they are few, seeded random subsets of blocks and sectors
+// beyond, all with size changes in effect or not. No image is tried twice.
+//
+// Each image is opened and must pass Check; its content must be one of the
+// accepted states; then one more commit is made, and read back after another
+// open. Of every CrashConfig.Recrash-th image the recovery is traced and
+// crashed in the same way, twice: once by power loss, and once as the scene in
+// which a flush fails, the process dies, the next one finds in the page cache
+// what the device lacks, and then the power goes.
+//
+// TestCrashFindsMutations shows that this finds bugs: it damages the traces of
+// sound runs as a broken engine would have made them, and each must be caught.
+//
+// # Faults
+//
+// An Injector makes the n-th call at the seam fail, once or from then on, with
+// EIO, ENOSPC, EINTR or a short write. RunFault holds the library to invariant
+// I7: EINTR and short writes are not noticed, a full disk fails only what
+// needed space, a failed flush or meta write refuses every later write until
+// the next open, readers go on, and no promised commit is lost.
+//
+// # Damage
+//
+// Flips change bytes of a sound file: every way to read must give the right
+// answer or ErrCorrupt through the transaction (invariants I3 and I13). Reseal
+// puts the checksums right again, and any bytes at all may be opened: then the
+// content is anything, but there is no panic and no endless loop.
+//
+// # Running and replaying
+//
+// The tests run within the time of an ordinary go test, and a tenth of the
+// images with -race or -short. Flags of the test binary, after the package:
+//
+//	go test ./fuzz -run '^TestCrash' -crash.for=1h -crash.seed=1000 -timeout 0
+//	go test ./fuzz -run '^TestModel' -model.for=1h -model.seed=1000 -timeout 0
+//	go test ./fuzz -fuzz '^FuzzOps$'    (also FuzzOpen, FuzzFlip)
+//	go test ./fuzz -run Golden -rewrite
+//
+// A crash image that fails is kept, with -crash.keep=DIR in that folder, and
+// the test prints the command that builds it again:
+//
+//	go test ./fuzz -run '^TestCrashOperations$' -crash.seed=7 -crash.image=1234
+//
+// Numbers of images are stable as long as the library makes the same calls.
+// Salts are random, so the bytes differ from run to run.
+package fuzz
