@@ -11,15 +11,16 @@ import (
 const firstCommit = 1
 
 // create makes the file an empty database: its pages, a flush, its metas, a flush, and a flush of the directory.
-// A crash on the way leaves a file without a meta, which the next Open makes anew. All slots get the same settled
-// meta, so that damage to one does no harm.
-func (st *Store) create() error {
+// A crash on the way leaves a file without a meta, which the next Open makes anew, or one whose only commit
+// the next Open adopts: the metas are not settled, because nobody knows yet whether they are durable. All slots get the
+// same meta, so that damage to one does no harm.
+func (st *Store) create() (*page.Meta, error) {
 	var salt [8]byte
 	rand.Read(salt[:])
 	st.salt = binary.LittleEndian.Uint64(salt[:])
 	root, rec := st.first, st.first+1
 	m := page.Meta{Version: page.Version, PageSize: uint32(st.pageSize), Salt: st.salt, Commit: firstCommit, Base: firstCommit,
-		Root: page.Bucket{Root: page.PageRef(root), Tree: page.RootTree}, NextTree: page.RootTree + 1, HighWater: rec + 1, Settled: true}
+		Root: page.Bucket{Root: page.PageRef(root), Tree: page.RootTree}, NextTree: page.RootTree + 1, HighWater: rec + 1}
 	img := make([]byte, int64(m.HighWater)<<st.shift)
 	leaf := img[int64(root)<<st.shift:][:st.pageSize]
 	page.InitLeaf(page.Body(leaf))
@@ -27,6 +28,15 @@ func (st *Store) create() error {
 	h.Encode(leaf)
 	sum := page.Seal(leaf, st.salt)
 	m.Record = st.firstRecord(&m, img[int64(rec)<<st.shift:], rec, sum)
+	if err := st.writeFirst(&m, img); err != nil {
+		return nil, err
+	}
+	st.w.fileSize = max(int64(len(img)), st.opts.InitialSize)
+	return &m, nil
+}
+
+// writeFirst makes the pages of a new file durable, then its metas, then its name.
+func (st *Store) writeFirst(m *page.Meta, img []byte) error {
 	if err := st.file.WriteAt([][]byte{img}, 0); err != nil {
 		return err
 	}
@@ -39,14 +49,14 @@ func (st *Store) create() error {
 		return err
 	}
 	for i := range page.MetaSlots {
-		if err := st.w.putMeta(i, &m); err != nil {
+		if err := st.w.putMeta(i, m); err != nil {
 			return err
 		}
+		st.w.slots[i] = metaSlot{true, *m}
 	}
 	if err := st.file.Sync(); err != nil {
 		return err
 	}
-	st.w.fileSize = max(int64(len(img)), st.opts.InitialSize)
 	return st.file.SyncDir()
 }
 

@@ -70,7 +70,7 @@ func (t *Tx) Info() (info Info) {
 		t.fail(err)
 		return info
 	}
-	list.Reclaim([]page.Commit{m.Commit})
+	list.Reclaim([]page.Commit{m.Base, m.Commit})
 	info.FreePages, info.PendingPages = list.FreePages(), list.PendingPages()
 	return info
 }
@@ -188,7 +188,7 @@ func (t *Tx) notInUse() (gone map[page.No]PageInfo, err error) {
 	if err != nil {
 		return nil, err
 	}
-	list.Reclaim([]page.Commit{t.snap.meta.Commit})
+	list.Reclaim([]page.Commit{t.snap.meta.Base, t.snap.meta.Commit})
 	gone = make(map[page.No]PageInfo)
 	for e := range list.Free() {
 		gone[e.Page] = PageInfo{Number: uint64(e.Page), Run: int(e.Len), Kind: "free"}

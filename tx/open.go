@@ -52,9 +52,11 @@ func (st *Store) open() (err error) {
 		if st.readOnly {
 			return fmt.Errorf("%s: %w: the file is empty", st.path, ErrInvalid)
 		}
-		if err := st.create(); err != nil {
+		m, err := st.create()
+		if err != nil {
 			return fmt.Errorf("create %s: %w", st.path, err)
 		}
+		return st.start(m)
 	}
 	m, err := st.recover()
 	if err != nil {

@@ -263,7 +263,8 @@ func (st *Store) take(all []candidate, i int, parts []part) error {
 }
 
 // adopt writes commit m once more, the same bytes to the same places, puts it into every slot that holds no older valid
-// meta, so that a rejected one is gone, and flushes.
+// meta, so that a rejected one is gone, and flushes. The file's name is flushed too: creation may have been cut short
+// before it was.
 func (st *Store) adopt(m *page.Meta, parts []part) error {
 	for _, p := range parts {
 		if err := st.file.WriteAt([][]byte{p.bytes}, int64(p.page)<<st.shift); err != nil {
@@ -281,6 +282,9 @@ func (st *Store) adopt(m *page.Meta, parts []part) error {
 	}
 	if err := st.file.Sync(); err != nil {
 		return fmt.Errorf("adopt commit %d: flush: %w", m.Commit, err)
+	}
+	if err := st.file.SyncDir(); err != nil {
+		return fmt.Errorf("adopt commit %d: flush the directory: %w", m.Commit, err)
 	}
 	return nil
 }
