@@ -43,7 +43,7 @@ func TestReadingRefusesWhatIsNoDatabase(t *testing.T) {
 		{filepath.Join(dir, "missing", "deeper"), "no such file"},
 		{dangling, "no such file"},
 		{write("empty", ""), "empty"},
-		{write("text", strings.Repeat("hello\n", 20000)), "not an mmdb file"},
+		{write("text", strings.Repeat("hello\n", 20000)), "not an mmdb database"},
 		{write("short", "hello\n"), ""},
 		{dir, "regular file"},
 	}
@@ -74,7 +74,7 @@ func TestWritingRefusesWhatIsNoDatabase(t *testing.T) {
 	}
 	wantError(t, exitError, []string{"the file is empty (--create"}, "", "put", "empty", "b", "k", "v")
 	for _, args := range [][]string{{"put", "text", "b", "k", "v", "--create"}, {"load", "text", "--create"}, {"del", "text", "b", "k"}} {
-		wantError(t, exitError, []string{"text", "not an mmdb file"}, dump, args...)
+		wantError(t, exitError, []string{"text", "not an mmdb database"}, dump, args...)
 	}
 	if got, err := os.ReadFile("text"); err != nil || string(got) != string(text) {
 		t.Error("a text file was changed")

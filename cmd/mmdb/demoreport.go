@@ -74,8 +74,6 @@ func (r *demoResult) rate(p phaseTime) string {
 	return ", " + shortSize(int64(float64(r.ContentBytes)/p.Seconds)) + "/s"
 }
 
-func (k kindStats) fill() string { return percent(k.Used, k.Alloc) }
-
 func ratio(a, b int64) float64 {
 	if b == 0 {
 		return 0

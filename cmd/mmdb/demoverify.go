@@ -96,7 +96,10 @@ func (d *demo) check() error {
 		if problems > 0 {
 			return foundError{plural(problems, "problem", "problems") + " found"}
 		}
-		s := collectStats(nil, rootBucket(tx).Stats())
+		s, err := d.a.collectStats(nil, rootBucket(tx))
+		if err != nil {
+			return err
+		}
 		info := tx.Info()
 		d.result.Stats = s
 		d.result.FileSize, d.result.PageSize, d.result.Pages = info.FileSize, info.PageSize, info.HighWater

@@ -83,7 +83,11 @@ func (a *app) dumpTo(tx *mmdb.Tx, path bucketPath, w *bufio.Writer, o dumpOption
 	if err != nil {
 		return err
 	}
-	d := &dumpWriter{w: w, print: o.print, size: mapSize(tx, b, path, len(sections))}
+	size, err := a.mapSize(tx, b, path, len(sections))
+	if err != nil {
+		return err
+	}
+	d := &dumpWriter{w: w, print: o.print, size: size}
 	var lost dumpLoss
 	if len(sections) == 0 { // nothing there: still a dump
 		d.begin("")
@@ -155,13 +159,17 @@ func (a *app) warnLoss(lost dumpLoss) {
 // mapSize returns a mapsize for LMDB that holds the buckets for sure, in bytes. LMDB fills
 // pages to half in the worst case and keeps copies of changed ones; a mapsize
 // costs nothing but address space.
-func mapSize(tx *mmdb.Tx, b *mmdb.Bucket, path bucketPath, sections int) int64 {
+func (a *app) mapSize(tx *mmdb.Tx, b *mmdb.Bucket, path bucketPath, sections int) (int64, error) {
 	const unit = 1 << 20
-	used := int64(tx.Info().HighWater) * int64(tx.Info().PageSize)
+	in := tx.Info()
+	used := int64(in.HighWater) * int64(in.PageSize)
 	if len(path) > 0 {
-		s := b.Stats()
-		used = s.BranchAlloc + s.LeafAlloc + s.OverflowAlloc
+		s, err := a.collectStats(path, b)
+		if err != nil {
+			return 0, err
+		}
+		used = s.Total.Alloc
 	}
 	need := 4*used + int64(sections)*(16<<10) + unit
-	return (need + unit - 1) / unit * unit
+	return (need + unit - 1) / unit * unit, nil
 }

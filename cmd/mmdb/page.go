@@ -38,20 +38,27 @@ what the cells hold. A page that fails its checks is shown as far as it can be, 
 }
 
 func (a *app) page(tx *mmdb.Tx, no uint64, o pageOptions) error {
-	info, infoErr := tx.Page(no)
+	in := tx.Info()
+	if no >= in.HighWater {
+		return fmt.Errorf("no page %d: the file has %s", no, plural(in.HighWater, "page", "pages"))
+	}
+	info, err := a.findPage(tx, no)
+	if err != nil {
+		return err
+	}
 	b, err := tx.PageBytes(no)
 	if err != nil {
-		return fmt.Errorf("page %d: %w", no, err)
+		return err
 	}
 	f := a.format
 	if f == formatRaw { // never into a table
 		f = formatText
 	}
-	d := decodePage(b, newPageRun(info, infoErr), tx.Info().PageSize, f)
+	d := decodePage(b, no, newPageRun(info), in, f)
 	if !o.noHex {
 		d.bytes = b
 		if !o.all {
-			d.bytes = b[:min(len(b), tx.Info().PageSize)]
+			d.bytes = b[:min(len(b), in.PageSize)]
 		}
 	}
 	if a.json {
@@ -71,9 +78,9 @@ func (a *app) page(tx *mmdb.Tx, no uint64, o pageOptions) error {
 // pageDetail is one page decoded; it is the JSON form of "mmdb page".
 type pageDetail struct {
 	pageRun
+	Inside   *uint64    `json:"inside,omitempty"`   // the page asked for, when it is not the first of its run
 	Checksum string     `json:"checksum,omitempty"` // hexadecimal
-	Flags    uint16     `json:"flags,omitempty"`
-	Payload  int        `json:"payload,omitempty"` // bytes of an overflow or record run
+	Payload  int        `json:"payload,omitempty"`  // bytes of an overflow or record run
 	Slotted  *slotted   `json:"slotted,omitempty"`
 	Record   *recordRow `json:"record,omitempty"`
 	Meta     *metaRow   `json:"meta,omitempty"`
@@ -83,27 +90,45 @@ type pageDetail struct {
 	bytes []byte // to dump, empty for none
 }
 
-// decodePage decodes b, the bytes of the page or run that info describes.
-func decodePage(b []byte, info pageRun, pageSize int, f format) pageDetail {
-	d := pageDetail{pageRun: info, Problem: info.Error}
-	d.Error = ""
+// findPage returns the page or run that holds page no. It goes through all pages before it, because only
+// the way from the start tells a free page or one inside a run from one in use.
+func (a *app) findPage(tx *mmdb.Tx, no uint64) (found mmdb.PageInfo, err error) {
+	for p, err := range tx.Pages() {
+		if err == nil {
+			err = a.interrupted()
+		}
+		if err != nil || p.Number+uint64(p.Run) > no {
+			return p, err
+		}
+	}
+	return found, fmt.Errorf("no page %d", no)
+}
+
+// decodePage decodes b, the bytes from page no on, which info's page or run holds.
+func decodePage(b []byte, no uint64, info pageRun, in mmdb.Info, f format) pageDetail {
+	d := pageDetail{pageRun: info}
 	switch {
 	case info.Kind == "meta":
-		d.Meta = decodeMeta(b, info.Page, pageSize)
+		d.Page, d.Pages = no, 1
+		d.Meta = decodeMeta(b, no, in.PageSize)
 		return d
-	case info.Kind == "free", info.Kind == "pending" && info.Born == 0, len(b) < page.RunHeaderSize:
+	case info.Page != no:
+		d.Inside = &no
+		return d
+	case info.Kind == "free", info.Kind == "pending", len(b) < page.RunHeaderSize:
 		return d
 	}
 	var h page.Header
 	h.Decode(b)
-	d.Checksum, d.Flags = fmt.Sprintf("%016x", h.Checksum), h.Flags
+	d.Checksum = fmt.Sprintf("%016x", h.Checksum)
 	d.Tree, d.Level, d.Born = uint64(h.Tree), int(h.Level), uint64(h.Born)
-	if d.Problem != "" {
+	if err := page.Verify(b, in.PageSize, page.No(no), in.Salt); err != nil {
+		d.Problem = err.Error()
 		return d
 	}
 	switch h.Kind {
 	case page.KindLeaf, page.KindBranch:
-		d.Slotted, d.Problem = decodeSlotted(page.Body(b[:min(len(b), pageSize)]), h.Kind, pageSize, f)
+		d.Slotted = decodeSlotted(page.Body(b), h.Kind, f)
 	case page.KindOverflow:
 		d.Payload = len(page.RunPayload(b))
 	case page.KindRecord:

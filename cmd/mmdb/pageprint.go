@@ -9,7 +9,12 @@ import (
 // printPage prints a page for a person.
 func (a *app) printPage(d pageDetail) error {
 	w := a.list()
-	fmt.Fprintf(w, "page\t%d\n", d.Page)
+	if d.Inside != nil {
+		fmt.Fprintf(w, "page\t%d, inside a run\n", *d.Inside)
+		fmt.Fprintf(w, "first page\t%d\n", d.Page)
+	} else {
+		fmt.Fprintf(w, "page\t%d\n", d.Page)
+	}
 	fmt.Fprintf(w, "kind\t%s\n", d.Kind)
 	if d.Pages != 1 {
 		fmt.Fprintf(w, "pages\t%d\n", d.Pages)

@@ -17,7 +17,7 @@ var pageKinds = []struct {
 	mark byte
 }{
 	{"meta", 'M'}, {"branch", 'B'}, {"leaf", '#'}, {"overflow", 'o'}, {"record", 'r'},
-	{"free", '.'}, {"pending", ':'}, {"unknown", '?'},
+	{"free", '.'}, {"pending", ':'}, {unknownKind, '?'},
 }
 
 // pageRun is one page or run in JSON.
@@ -32,7 +32,6 @@ type pageRun struct {
 	Keys     int    `json:"keys,omitempty"`
 	Used     int    `json:"used,omitempty"`     // bytes
 	Capacity int    `json:"capacity,omitempty"` // bytes
-	Error    string `json:"error,omitempty"`
 }
 
 // kindTotal sums the pages of one kind. Used and Capacity are bytes.
@@ -74,20 +73,25 @@ in them); pending ones will be free when no snapshot needs them any more.`,
 	return cmd
 }
 
-// eachPage calls fn for every page or run of the file in address order. It goes
-// on after a page that can't be read, which fn gets with its error, and returns
-// how many there were as an error at the end.
-func (a *app) eachPage(tx *mmdb.Tx, fn func(p mmdb.PageInfo, problem error) error) error {
+// unknownKind is the kind of pages that fail their checks.
+const unknownKind = "unknown"
+
+// eachPage calls fn for every page or run of the file in address order. Pages that fail their checks are of
+// unknown kind; how many there were is an error at the end.
+func (a *app) eachPage(tx *mmdb.Tx, fn func(p mmdb.PageInfo) error) error {
 	bad := 0
-	for p, problem := range tx.Pages() {
-		if err := a.interrupted(); err != nil {
+	for p, err := range tx.Pages() {
+		if err == nil {
+			err = a.interrupted()
+		}
+		if err == nil {
+			err = fn(p)
+		}
+		if err != nil {
 			return err
 		}
-		if problem != nil {
+		if p.Kind == unknownKind {
 			bad++
-		}
-		if err := fn(p, problem); err != nil {
-			return err
 		}
 	}
 	if bad > 0 {
@@ -96,24 +100,20 @@ func (a *app) eachPage(tx *mmdb.Tx, fn func(p mmdb.PageInfo, problem error) erro
 	return nil
 }
 
-func newPageRun(p mmdb.PageInfo, problem error) pageRun {
-	r := pageRun{
+func newPageRun(p mmdb.PageInfo) pageRun {
+	return pageRun{
 		Page: p.Number, Pages: p.Run, Kind: p.Kind, Tree: p.Tree, Level: p.Level, Born: p.Born, Died: p.Died,
 		Keys: p.Keys, Used: p.Used, Capacity: p.Capacity,
 	}
-	if problem != nil {
-		r.Error = problem.Error()
-	}
-	return r
 }
 
 func (a *app) pageList(tx *mmdb.Tx) error {
 	if a.json {
-		return a.eachPage(tx, func(p mmdb.PageInfo, problem error) error { return a.printJSON(newPageRun(p, problem)) })
+		return a.eachPage(tx, func(p mmdb.PageInfo) error { return a.printJSON(newPageRun(p)) })
 	}
 	w := a.table()
 	fmt.Fprintf(w, "page\tpages\ttree\tlevel\tborn\tdied\tkeys\tfill\t  kind\n")
-	err := a.eachPage(tx, func(p mmdb.PageInfo, problem error) error { return printPageRow(w, newPageRun(p, problem)) })
+	err := a.eachPage(tx, func(p mmdb.PageInfo) error { return printPageRow(w, newPageRun(p)) })
 	if flushErr := w.Flush(); flushErr != nil {
 		return flushErr
 	}
@@ -121,15 +121,8 @@ func (a *app) pageList(tx *mmdb.Tx) error {
 }
 
 func printPageRow(w *tabwriter.Writer, p pageRun) error {
-	fill, note := "-", ""
-	if p.Capacity > 0 {
-		fill = percent(p.Used, p.Capacity)
-	}
-	if p.Error != "" {
-		note = "  " + visible(p.Error)
-	}
-	_, err := fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t  %s%s\n", p.Page, p.Pages, dash(p.Tree),
-		dash(p.Level), dash(p.Born), dash(p.Died), dash(p.Keys), fill, p.Kind, note)
+	_, err := fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t  %s\n", p.Page, p.Pages, dash(p.Tree),
+		dash(p.Level), dash(p.Born), dash(p.Died), dash(p.Keys), percent(p.Used, p.Capacity), p.Kind)
 	return err
 }
 
@@ -148,7 +141,7 @@ func (a *app) totals(tx *mmdb.Tx) ([]kindTotal, error) {
 		totals[i].Kind = k.name
 	}
 	pageSize := uint64(tx.Info().PageSize)
-	err := a.eachPage(tx, func(p mmdb.PageInfo, _ error) error {
+	err := a.eachPage(tx, func(p mmdb.PageInfo) error {
 		t := &totals[kindIndex(p.Kind)]
 		t.Runs++
 		t.Pages += uint64(p.Run)
@@ -191,7 +184,7 @@ func (a *app) pageTotals(tx *mmdb.Tx) error {
 		all.Bytes += t.Bytes
 	}
 	for _, t := range totals {
-		if t.Pages > 0 || t.Kind != "unknown" {
+		if t.Pages > 0 || t.Kind != unknownKind {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t  %s\n", count(t.Pages), count(t.Runs), count(t.Bytes),
 				percent(t.Bytes, all.Bytes), percent(t.Used, t.Capacity), t.Kind)
 		}

@@ -31,32 +31,27 @@ type slotRow struct {
 	Tree  uint64  `json:"tree,omitempty"`  // of a bucket
 }
 
-// decodeSlotted decodes a body, or says what is wrong with it.
-func decodeSlotted(body []byte, kind page.Kind, pageSize int, f format) (*slotted, string) {
+// decodeSlotted decodes a body that was verified.
+func decodeSlotted(body []byte, kind page.Kind, f format) *slotted {
+	s := &slotted{Prefix: int(binary.LittleEndian.Uint16(body[2:]))}
 	if kind == page.KindBranch {
-		if err := page.ValidateBranch(body, pageSize); err != nil {
-			return nil, err.Error()
-		}
 		r := page.Branch(body)
-		s := &slotted{Count: r.Count(), Free: r.Free(), Garbage: r.Garbage(), Prefix: int(binary.LittleEndian.Uint16(body[2:]))}
+		s.Count, s.Free, s.Garbage = r.Count(), r.Free(), r.Garbage()
 		for i := range r.Count() {
 			row := newSlotRow(body, i, r.CellSize(i), f.encode(r.Key(i)), r.Large(i))
 			row.Kind, row.Page, row.Keys = "child", uint64(r.Child(i)), r.Keys(i)
 			s.Slots = append(s.Slots, row)
 		}
-		return s, ""
-	}
-	if err := page.ValidateLeaf(body, pageSize, false); err != nil {
-		return nil, err.Error()
+		return s
 	}
 	l := page.Leaf(body)
-	s := &slotted{Count: l.Count(), Free: l.Free(), Garbage: l.Garbage(), Prefix: int(binary.LittleEndian.Uint16(body[2:]))}
+	s.Count, s.Free, s.Garbage = l.Count(), l.Free(), l.Garbage()
 	for i := range l.Count() {
 		row := newSlotRow(body, i, l.CellSize(i), f.encode(l.Key(i)), l.Large(i))
 		row.setPayload(l.Kind(i), l.Payload(i), f)
 		s.Slots = append(s.Slots, row)
 	}
-	return s, ""
+	return s
 }
 
 // newSlotRow reads slot i of body: 8 bytes from offset 8 on, the cell's offset

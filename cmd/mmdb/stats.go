@@ -12,10 +12,10 @@ import (
 // is nested in it.
 type treeStats struct {
 	Bucket        string    `json:"bucket"`
-	Keys          int       `json:"keys"`
-	Buckets       int       `json:"buckets"`
-	InlineBuckets int       `json:"inlineBuckets"`
-	Depth         int       `json:"depth"`
+	Keys          int       `json:"keys"`          // with a value
+	Buckets       int       `json:"buckets"`       // nested ones
+	InlineBuckets int       `json:"inlineBuckets"` // of them, those inside their parent's page
+	Depth         int       `json:"depth"`         // of the deepest tree of a bucket
 	Branch        kindStats `json:"branch"`
 	Leaf          kindStats `json:"leaf"`
 	Overflow      kindStats `json:"overflow"`
@@ -46,26 +46,47 @@ is nested in it, and show how full the pages are.`,
 				if err != nil {
 					return err
 				}
-				return a.stats(collectStats(path, b.Stats()))
+				v, err := a.collectStats(path, b)
+				if err != nil {
+					return err
+				}
+				return a.stats(v)
 			})
 		},
 	}
 }
 
-func collectStats(path bucketPath, s mmdb.BucketStats) treeStats {
-	v := treeStats{
-		Bucket: path.String(), Keys: s.Keys, Buckets: s.Buckets, InlineBuckets: s.InlineBuckets, Depth: s.Depth,
-		Branch:   kindStats{s.BranchPages, s.BranchUsed, s.BranchAlloc},
-		Leaf:     kindStats{s.LeafPages, s.LeafUsed, s.LeafAlloc},
-		Overflow: kindStats{s.OverflowPages, s.OverflowUsed, s.OverflowAlloc},
+// collectStats sums the figures of the bucket b at path and of all that is nested in it.
+func (a *app) collectStats(path bucketPath, b *mmdb.Bucket) (treeStats, error) {
+	v := treeStats{Bucket: path.String()}
+	if len(path) == 0 {
+		v.add(b.Stats())
 	}
-	for _, k := range []kindStats{v.Branch, v.Leaf, v.Overflow} {
-		v.Total.Pages += k.Pages
-		v.Total.Used += k.Used
-		v.Total.Alloc += k.Alloc
-	}
-	return v
+	err := walkBuckets(b, path, func(_ bucketPath, b *mmdb.Bucket) error {
+		v.add(b.Stats())
+		return a.interrupted()
+	})
+	v.Total = v.Branch.plus(v.Leaf).plus(v.Overflow)
+	return v, err
 }
+
+// add adds the figures of one bucket. A small one inside its parent's page adds only its keys.
+func (v *treeStats) add(s mmdb.BucketStats) {
+	v.Keys += s.Keys - s.Buckets
+	v.Buckets += s.Buckets
+	v.InlineBuckets += s.InlineBuckets
+	v.Depth = max(v.Depth, s.Depth)
+	v.Branch = v.Branch.plus(kindStats{s.BranchPages, s.BranchUsed, s.BranchAlloc})
+	v.Leaf = v.Leaf.plus(kindStats{s.LeafPages, s.LeafUsed, s.LeafAlloc})
+	v.Overflow = v.Overflow.plus(kindStats{s.OverflowPages, s.OverflowUsed, s.OverflowAlloc})
+}
+
+func (k kindStats) plus(o kindStats) kindStats {
+	return kindStats{k.Pages + o.Pages, k.Used + o.Used, k.Alloc + o.Alloc}
+}
+
+// fill is how full the pages are, in percent.
+func (k kindStats) fill() string { return percent(k.Used, k.Alloc) }
 
 func (a *app) stats(v treeStats) error {
 	if a.json {
@@ -82,7 +103,7 @@ func (a *app) stats(v treeStats) error {
 	w = a.table()
 	fmt.Fprintf(w, "pages\tallocated\tused\tfill\t  kind\n")
 	row := func(name string, k kindStats) {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t  %s\n", count(k.Pages), count(k.Alloc), count(k.Used), percent(k.Used, k.Alloc), name)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t  %s\n", count(k.Pages), count(k.Alloc), count(k.Used), k.fill(), name)
 	}
 	row("branch", v.Branch)
 	row("leaf", v.Leaf)
