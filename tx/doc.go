@@ -1,0 +1,50 @@
+// Package tx is the engine of mmdb: transactions over copy-on-write B+trees in one mapped file.
+//
+// A [Store] is an open database. Its newest durable commit is an immutable snapshot behind an atomic pointer.
+// A read transaction takes that pointer and names the commit in a slot of the reader table; it neither waits nor
+// makes others wait. One write transaction runs at a time, on top of the newest snapshot.
+//
+// # Writing
+//
+// A changed page is copied to an arena of anonymous memory (dirtySet), and its parents with it; a dirty branch
+// refers to a dirty child by its index there. Page numbers are given when the transaction commits, to all its pages
+// at once, so that they stand together in the file. In the order of events a commit is:
+//
+//	fold       the headers of changed buckets go into their parents' leaves; small buckets move inline
+//	collect    dirty pages in key order, children first
+//	place      one allocation for all of them and the commit record; the file is made long enough
+//	write      pages, then the commit record
+//	flush      the meta is written to the oldest slot, and one msync makes everything durable
+//	publish    new readers see it
+//
+// A commit that is too large for one flush, that spilled, or that Options.TwoPhase asks for flushes before its meta is
+// written too.
+//
+// # Promises that the code must keep
+//
+// No page that a needed snapshot can reach is written (I1): a freed extent is pending until no needed commit lies
+// between the one that wrote it and the one that freed it, which package freelist decides with the commits that
+// neededCommits names.
+//
+// No slice that was handed out changes before its transaction ends (I2): a dirty page of which a slice was handed
+// out is pinned, and from then on its cells are not overwritten; when it leaves the tree its memory is kept.
+//
+// No page of the file is trusted before it was verified once (I3): node and run are the only ways to a page, and compare
+// each one with what its parent says of it.
+//
+// A commit that recovery finds without the mark of a clean close is checked as a whole (pages, record, digest), and
+// if it is, its pages are written and flushed once more before anybody sees it (I5). If it is not, its base is taken.
+//
+// After a failed flush nobody knows what the device holds: everything that writes is refused until the next open (I7).
+//
+// A read error is never taken for an absent key (I13): calls without an error result keep it in the transaction.
+//
+// # Order of reading
+//
+// store.go and snapshot.go, readers.go, tx.go; then search.go, cursor.go and put.go, split.go, spread.go, delete.go
+// for the trees; writer.go, fold.go, seal.go, commit.go for the commit; space.go and grow.go for free space and the file;
+// create.go, open.go and recover.go for its life; walk.go and check.go for what must hold.
+//
+// Package tx knows nothing of the public DB type, and leaves bytes on disk to page, free space to freelist and the
+// operating system to mmapfile.
+package tx
