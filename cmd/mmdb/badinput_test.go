@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,9 +70,11 @@ func TestWritingRefusesWhatIsNoDatabase(t *testing.T) {
 		t.Fatal("a file was made")
 	}
 	text := []byte(strings.Repeat("hello\n", 20000))
-	if err := errors.Join(os.WriteFile("text", text, 0o600), os.WriteFile("empty", nil, 0o600)); err != nil {
+	err := errors.Join(os.WriteFile("text", text, 0o600), os.WriteFile("empty", nil, 0o600), os.WriteFile("zeros", make([]byte, 1<<17), 0o600))
+	if err != nil {
 		t.Fatal(err)
 	}
+	wantError(t, exitError, []string{"the file is empty (--create"}, "", "put", "zeros", "b", "k", "v")
 	wantError(t, exitError, []string{"the file is empty (--create"}, "", "put", "empty", "b", "k", "v")
 	for _, args := range [][]string{{"put", "text", "b", "k", "v", "--create"}, {"load", "text", "--create"}, {"del", "text", "b", "k"}} {
 		wantError(t, exitError, []string{"text", "not an mmdb database"}, dump, args...)
@@ -361,5 +364,46 @@ func damage(t *testing.T, file, kind string) {
 	r := tool("", "page", file, itoa(no))
 	if r.code != exitCorrupt || !strings.Contains(r.out, "problem") {
 		t.Errorf("page %d: status %d, %s", no, r.code, r.out)
+	}
+}
+
+// Whatever bytes of a file are flipped, every command that reads ends with a status and at most one
+// line of error.
+func TestFlippedBytes(t *testing.T) {
+	t.Chdir(t.TempDir())
+	fill(t, "a.mmdb")
+	for i := range 20 {
+		mustRun(t, "", "put", "a.mmdb", "many", strings.Repeat("k", 1+i*30), strings.Repeat("v", i*i*20), "--create")
+	}
+	whole, err := os.ReadFile("a.mmdb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	noticed := 0
+	for seed := range uint64(150) {
+		r := rand.New(rand.NewPCG(seed, 7))
+		damaged := append([]byte(nil), whole...)
+		for range 1 + r.IntN(4) {
+			at := r.IntN(len(damaged))
+			if at < 49152 { // most of that is not used
+				at = at%3*16384 + r.IntN(512)
+			}
+			damaged[at] ^= byte(1 + r.IntN(255))
+		}
+		if err := os.WriteFile("b.mmdb", damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range append(readers, []string{"page", "0"}, []string{"page", "20"}, []string{"pages", "--map"}, []string{"scan", "many"}) {
+			res := tool("", withFile(c, "b.mmdb")...)
+			if res.code != exitOK && res.code != exitError && res.code != exitCorrupt || strings.Contains(res.err, "internal error") {
+				t.Errorf("seed %d, mmdb %q: status %d, %s", seed, c, res.code, res.err)
+			}
+			if res.code == exitCorrupt {
+				noticed++
+			}
+		}
+	}
+	if noticed == 0 {
+		t.Error("no damage was noticed")
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"mmdb"
 )
 
 // pairOf is one key with its value, with the database it came from.
@@ -264,4 +266,27 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What the format or LMDB can't carry is said on standard error; the dump is written all the same.
+func TestDumpWarnsOfWhatIsLost(t *testing.T) {
+	t.Chdir(t.TempDir())
+	mustRun(t, "", "put", "a.mmdb", "b", strings.Repeat("k", 512), "v", "--create")
+	db, err := mmdb.Open("a.mmdb", 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *mmdb.Tx) error { return tx.Bucket([]byte("b")).SetSequence(7) })
+	if err = errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	r := tool("", "dump", "a.mmdb")
+	if r.code != exitOK || !strings.Contains(r.err, "1 key or name is longer than 511 bytes") ||
+		!strings.Contains(r.err, "no place for the sequence of 1 bucket") {
+		t.Errorf("status %d, %s", r.code, r.err)
+	}
+	mustRun(t, r.out, "load", "b.mmdb", "--create", "--bucket", "b")
+	if got := mustRun(t, "", "scan", "b.mmdb", "b"); got != strings.Repeat("k", 512)+"\tv\n" {
+		t.Errorf("loaded: %q", got)
+	}
 }

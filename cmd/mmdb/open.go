@@ -1,14 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"mmdb"
+	"mmdb/page"
 )
 
 // fileMode is the mode of every file that the tool creates.
@@ -66,7 +69,7 @@ func (a *app) update(path string, create bool, fn func(*mmdb.Tx) error) (err err
 }
 
 // missingFile reports whether there is no file at path. Without create that is an
-// error, and so is an empty file, which opening would make a database.
+// error, and so is an empty or blank file, which opening would make a database.
 func missingFile(path string, create bool) (bool, error) {
 	info, err := os.Stat(path)
 	switch {
@@ -77,10 +80,22 @@ func missingFile(path string, create bool) (bool, error) {
 		return true, nil
 	case err != nil:
 		return false, fileError(path, err)
-	case !create && info.Mode().IsRegular() && info.Size() == 0:
+	case !create && info.Mode().IsRegular() && blank(path):
 		return false, fmt.Errorf("%s: the file is empty (--create makes a database of it)", path)
 	}
 	return false, nil
+}
+
+// blank reports whether the file at path has nothing but zeros where the metas
+// stand: opening it to write would make it a new database.
+func blank(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false // opening it says why
+	}
+	defer f.Close()
+	head, err := io.ReadAll(io.LimitReader(f, page.MetaSlots*page.MetaStride))
+	return err == nil && len(bytes.Trim(head, "\x00")) == 0
 }
 
 // exactly and between are cobra's argument checks with the tool's words.

@@ -22,6 +22,7 @@ func (a *app) bar(total int64, label string, bytes bool) *progress {
 		progressbar.OptionSetWriter(a.err),
 		progressbar.OptionSetDescription(label),
 		progressbar.OptionShowBytes(bytes),
+		progressbar.OptionUseIECUnits(true),
 		progressbar.OptionShowCount(),
 		progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionSetWidth(30),
