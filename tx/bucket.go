@@ -25,6 +25,7 @@ type Bucket struct {
 // children finds the opened nested buckets of a bucket by name, so that all handles of one share its state.
 type children struct {
 	list  []*Bucket
+	few   [2]*Bucket         // where list begins, so that few children cost no allocation
 	index map[string]*Bucket // made when the list gets long
 }
 
@@ -44,6 +45,9 @@ func (c *children) find(name []byte) *Bucket {
 }
 
 func (c *children) add(b *Bucket) {
+	if c.list == nil {
+		c.list = c.few[:0]
+	}
 	c.list = append(c.list, b)
 	if c.index == nil && len(c.list) > childrenIndexed {
 		c.index = make(map[string]*Bucket)

@@ -140,7 +140,7 @@ func (w *writer) writeRecord(rec *page.Record, no page.No, space uint32) (page.L
 	clear(run[page.RunHeaderSize:])
 	rec.Encode(page.RunPayload(run))
 	sum := page.Seal(run, w.st.salt)
-	if err := w.write(freelist.Extent{Page: no, Len: uint64(space)}, [][]byte{run}); err != nil {
+	if err := w.writeOne(run, int64(no)<<w.st.shift); err != nil {
 		return page.Link{}, fmt.Errorf("write commit record: %w", err)
 	}
 	w.st.verified.set(no)
@@ -213,7 +213,7 @@ func (w *writer) flush(m *page.Meta, twoPhase bool) error {
 func (w *writer) writeMeta(slot int, m *page.Meta) error {
 	clear(w.meta[:])
 	m.Encode(w.meta[:])
-	if err := w.st.file.WriteAt([][]byte{w.meta[:]}, page.MetaOffset(slot)); err != nil {
+	if err := w.writeOne(w.meta[:], page.MetaOffset(slot)); err != nil {
 		return fmt.Errorf("write meta: %w", err)
 	}
 	if !w.seen {
@@ -232,7 +232,7 @@ func (w *writer) putBack(slot int) {
 	if s := &w.slots[slot]; s.valid {
 		s.meta.Encode(w.meta[:])
 	}
-	if err := w.st.file.WriteAt([][]byte{w.meta[:]}, page.MetaOffset(slot)); err != nil {
+	if err := w.writeOne(w.meta[:], page.MetaOffset(slot)); err != nil {
 		w.st.log.Warn("mmdb: put back meta", "path", w.st.path, "error", err)
 	}
 }

@@ -76,5 +76,5 @@ func (st *Store) firstRecord(m *page.Meta, run []byte, no page.No, sum uint64) p
 func (w *writer) putMeta(slot int, m *page.Meta) error {
 	clear(w.meta[:])
 	m.Encode(w.meta[:])
-	return w.st.file.WriteAt([][]byte{w.meta[:]}, page.MetaOffset(slot))
+	return w.writeOne(w.meta[:], page.MetaOffset(slot))
 }

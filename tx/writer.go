@@ -35,6 +35,7 @@ type writer struct {
 	units    []uint32
 	buf      []byte
 	bufs     [][]byte
+	one      [1][]byte // for a write of one buffer
 	record   []byte
 	extents  []freelist.Extent
 	sections [4][]byte
@@ -175,6 +176,14 @@ func (w *writer) place(units []uint32) ([]page.No, error) {
 func (w *writer) wrote(e freelist.Extent, sum uint64) {
 	w.written = append(w.written, writtenRun{e, sum})
 	w.st.counts.pagesWritten.Add(e.Len)
+}
+
+// writeOne writes b at byte off of the file.
+func (w *writer) writeOne(b []byte, off int64) error {
+	w.one[0] = b
+	err := w.st.file.WriteAt(w.one[:], off)
+	w.one[0] = nil
+	return err
 }
 
 // write writes bufs to the place e.
