@@ -1,0 +1,84 @@
+// Package mmdb is an ordered key-value store in one file, for use inside a Go program. The file is mapped into memory and read
+// without copying; it is written copy-on-write, so that a crash at any moment leaves the last commit whole. One program
+// at a time has the file open, or several that all open it read-only; any number of its goroutines read, while one writes.
+//
+// # The types
+//
+// There are only a few. A [DB] is an open file. A [Tx] is a transaction: a view of the whole database as one commit left it,
+// and, if it is writable, changes on top of that. A [Bucket] is a sorted map from keys to values or to further buckets; the top
+// level of a database holds only buckets. A [Cursor] walks a bucket in both directions.
+//
+//	db, err := mmdb.Open("my.mmdb", 0o600, nil)
+//	...
+//	err = db.Update(func(tx *mmdb.Tx) error { // returns when the changes are on the device
+//		b, err := tx.CreateBucketIfNotExists([]byte("pets"))
+//		if err != nil {
+//			return err // nothing is changed
+//		}
+//		return b.Put([]byte("cat"), []byte("Minka"))
+//	})
+//	err = db.View(func(tx *mmdb.Tx) error {
+//		for k, v := range tx.Bucket([]byte("pets")).All() {
+//			fmt.Printf("%s: %s\n", k, v)
+//		}
+//		return nil
+//	})
+//
+// Keys have 1 to 32768 bytes and are ordered by [bytes.Compare]; values have 0 to 2^31-2 bytes. Buckets know how many keys they
+// hold: Len, Rank, SeekIndex and CountRange read a few pages, however large the bucket is. A range is [lo, hi), and a nil lo
+// or hi is open: Range, Backward, CountRange, DeleteRange.
+//
+// # Lifetimes
+//
+// A slice that came from the database is valid until its transaction ends, and not a moment longer: it points into the
+// mapped file. In write transactions too it keeps its bytes, whatever the transaction changes meanwhile. It must not be written to.
+// What is to outlive the transaction must be copied. A slice from [Bucket.PutReserve] is for the caller to fill before the
+// next change. What callers pass in is copied, and not kept.
+//
+// A Bucket and a Cursor live as long as their transaction, and are used by one goroutine at a time, as that is. A Cursor stays in
+// its place while the bucket changes around it. Open each file once in a process and share the DB: a second [Open] waits for the
+// first to close (unless both are read-only), for ever if Options.Timeout is zero. Inside the function of an Update, another Update waits for ever too;
+// a View does not, and sees the last commit.
+//
+// An open transaction holds the pages that it sees. Read transactions are cheap, so end them soon. [DB.Close] waits for
+// all of them.
+//
+// # Errors
+//
+// Misuse gives one of the errors in this package, to be compared by [errors.Is]. A damaged file gives [ErrCorrupt], and
+// a [CorruptError] with the page and the reason by [errors.As]: pages are verified when they are first read.
+// Calls without an error result (Get, the moves of a cursor, iterators) then return nothing, and the
+// transaction keeps the first such failure: [Tx.Err] tells it, View and Update return it even if the function returned nil, and
+// Commit refuses with it. So damage never passes for "not there".
+//
+// After a flush or the write of a meta page failed, nobody knows what is on the device: every later write gives
+// [ErrFailed] until the database is opened again. Reading goes on.
+//
+// # Durability
+//
+// When Update or Commit returns nil, the commit is on the device. It takes one flush: pages and meta page go out together, and the
+// next Open tells a whole commit from half of one by checksums. Commits that write more than 16 MiB, and all with
+// Options.TwoPhase, flush the pages first and the meta page second. A transaction that changed nothing makes no commit.
+//
+// # Compared with bbolt
+//
+// Where bbolt has a name, it is here with the same signature and the same small print, except that
+//
+//   - [Tx.Check] returns an iterator, and each problem is a [CorruptError];
+//   - Tx.DB does not exist;
+//   - [Stats], [TxStats] and [BucketStats] are types of this package;
+//   - [Cursor.Delete] does not skip: the next Next returns the item after the deleted one;
+//   - FillPercent does not exist: pages that grow at their end fill up by themselves;
+//   - Commit and Rollback inside View or Update return [ErrTxManaged]; bbolt panics;
+//   - use after the end of a transaction gives nil and [ErrTxClosed]; bbolt panics;
+//   - [DB.Batch] calls its function once, as Update does;
+//   - an Update that changes nothing makes no new commit, so [Tx.ID] does not grow;
+//   - values are copied by Put, and a bucket may be changed while ForEach runs over it;
+//   - the options that trade durability for speed (NoSync and its like), and Compact, do not exist.
+//
+// # The packages
+//
+// This package is the whole API, and little code: it gives names to what package tx does. Below it, each knowing nothing of those
+// above: tx (transactions, the tree, commit and recovery), freelist (free space), page (the file format), mmapfile (files and mmap).
+// To read the source, begin with page's documentation, then tx/tx.go, tx/search.go, tx/put.go and tx/commit.go.
+package mmdb
