@@ -185,8 +185,14 @@ func (b *Bucket) bucket(name []byte) (*Bucket, error) {
 	child.tx, child.parent = b.tx, b
 	child.load(c.payload, c.ref, c.born)
 	if b.tx.writable {
-		if child.hdr.Root == 0 {
+		switch {
+		case child.hdr.Root == 0:
 			b.tx.w.dirty.pin(c.ref)
+		case child.hdr.Root.Dirty(): // moved here in this transaction
+			child.dirty = true
+			cell := child.hdr
+			cell.Root = 0 // from now on only the handle leads to the tree; fold puts it back
+			cell.Encode(c.payload)
 		}
 		b.open.add(child)
 	}

@@ -21,7 +21,10 @@ func asCorrupt(err error) (*page.CorruptError, bool) {
 // pending. It iterates over the problems, each a *page.CorruptError with page and path, and goes on after each; no
 // iteration means that all is well. Pages are checked anew, also those that were verified before. A write
 // transaction must not have changed anything yet. The cost is one read of the file, and a bit of memory per page.
-func (t *Tx) Check() iter.Seq[error] {
+func (t *Tx) Check() iter.Seq[error] { return t.CheckProgress(nil) }
+
+// CheckProgress is Check, and tells report from time to time how many pages of how many were examined.
+func (t *Tx) CheckProgress(report func(done, total uint64)) iter.Seq[error] {
 	return func(yield func(error) bool) {
 		if t.done {
 			yield(ErrTxClosed)
@@ -31,7 +34,7 @@ func (t *Tx) Check() iter.Seq[error] {
 			yield(fmt.Errorf("check: %w: the transaction has changes", ErrIncompatibleValue))
 			return
 		}
-		c := checker{t: t, yield: yield, used: make([]uint64, t.limit/64+1)}
+		c := checker{t: t, yield: yield, report: report, used: make([]uint64, t.limit/64+1)}
 		saved := t.verified
 		t.verified = newBitmap(uint64(t.limit)) // this check's own
 		defer func() { t.verified = saved }()
@@ -45,7 +48,12 @@ type checker struct {
 	yield   func(error) bool
 	stopped bool
 	used    []uint64 // a bit for each page whose use is known
+	report  func(done, total uint64)
+	done    uint64 // pages marked so far
 }
+
+// reportEvery is how many pages are examined between two reports of progress.
+const reportEvery = 1024
 
 func (c *checker) check() {
 	k := walker{t: c.t, visit: c.visit, problem: c.problem}
@@ -97,6 +105,9 @@ func (c *checker) mark(no page.No, n uint64, path string) bool {
 			return false
 		}
 		*w |= bit
+		if c.done++; c.done%reportEvery == 0 && c.report != nil {
+			c.report(c.done, uint64(c.t.limit))
+		}
 	}
 	return !c.stopped
 }

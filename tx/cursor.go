@@ -7,11 +7,12 @@ import "mmdb/page"
 // either end the cursor stays on the last or first item. It stays valid while its transaction changes the
 // bucket: it keeps its place between the keys around it.
 type Cursor struct {
-	b    *Bucket
-	p    path
-	mods uint64 // b.mods when p was made
-	key  []byte // the item that it is on, or was on
-	at   cursorState
+	b      *Bucket
+	p      path
+	mods   uint64 // b.mods when p was made
+	key    []byte // the item that it is on, or that it stands before when between
+	sought []byte // memory for key where it is no item's
+	at     cursorState
 }
 
 type cursorState uint8
@@ -19,13 +20,15 @@ type cursorState uint8
 const (
 	unset   cursorState = iota // not placed yet: Next goes to the first item, Prev to the last
 	onItem                     // at p
-	between                    // before the item at p, which Next returns
+	between                    // before the item at p, the first whose key is at least key
+	atStart                    // before the first item
+	atEnd                      // after the last
 )
 
 // Cursor returns a new cursor over b, not placed on an item.
 func (b *Bucket) Cursor() *Cursor {
 	c := b.tx.cursors.next()
-	c.b, c.at, c.key, c.p.n = b, unset, nil, 0
+	c.b, c.at, c.p.n = b, unset, 0
 	return c
 }
 
@@ -84,7 +87,10 @@ func (c *Cursor) Seek(key []byte) (k, v []byte) {
 	if !c.b.mayRead() || !c.ok(c.seek(key)) {
 		return nil, nil
 	}
-	return c.next()
+	if k, v = c.next(); k == nil {
+		c.hold(key)
+	}
+	return k, v
 }
 
 // SeekLE moves to the last item whose key is at most key and returns it.
@@ -103,7 +109,10 @@ func (c *Cursor) SeekLE(key []byte) (k, v []byte) {
 	if found {
 		return c.next()
 	}
-	return c.prev()
+	if k, v = c.prev(); k == nil {
+		c.hold(key)
+	}
+	return k, v
 }
 
 // SeekIndex moves to the item that has i items before it and returns it; nil when there are not so many.
@@ -168,16 +177,25 @@ func (c *Cursor) placed(at cursorState) { c.at, c.mods = at, c.b.mods }
 // start places c before the first item, or after the last.
 func (c *Cursor) start(last bool) error {
 	err := c.b.edge(&c.p, last)
-	c.placed(between)
-	c.key = nil
+	c.placed(atStart)
+	if last {
+		c.at = atEnd
+	}
 	return err
+}
+
+// hold makes c stand before the first item whose key is at least key, also when the bucket changes. key is copied.
+func (c *Cursor) hold(key []byte) {
+	if c.at == between {
+		c.sought = append(c.sought[:0], key...)
+		c.key = c.sought
+	}
 }
 
 // seek places c before the first item whose key is at least key.
 func (c *Cursor) seek(key []byte) error {
 	_, err := c.b.seek(&c.p, key)
 	c.placed(between)
-	c.key = nil
 	return err
 }
 
@@ -189,8 +207,8 @@ func (c *Cursor) sync(back bool) error {
 	if c.mods == c.b.mods {
 		return nil
 	}
-	if c.key == nil { // beyond the last item, or in an empty bucket
-		return c.start(true)
+	if c.at == atStart || c.at == atEnd {
+		return c.start(c.at == atEnd)
 	}
 	found, err := c.b.seek(&c.p, c.key)
 	c.mods = c.b.mods

@@ -44,6 +44,7 @@ type PageInfo struct {
 	Died           uint64 // the commit that freed it, for pending pages
 	Keys           int    // cells of a branch or leaf
 	Used, Capacity int    // bytes of cells, or of payload
+	Problem        string // why the kind is unknown
 }
 
 // Info returns what there is to know about the file. If the free list can't be read its figures are zero, and Tx.Err
@@ -112,12 +113,21 @@ func (t *Tx) PageBytes(no uint64) (b []byte, err error) {
 	return b, nil
 }
 
-// Page describes page no, or the run that starts there, by what its header says: a page inside a run, and one that
-// is free, may look like anything. See Pages.
+// Page describes page no, the run that starts there, or the free or pending extent that it lies in. A page inside a run
+// is of unknown kind. It reads the free list anew: to look at many pages use Pages.
 func (t *Tx) Page(no uint64) (PageInfo, error) {
 	b, err := t.PageBytes(no)
 	if err != nil {
 		return PageInfo{}, err
+	}
+	gone, err := t.notInUse()
+	if err != nil {
+		return PageInfo{}, err
+	}
+	for _, p := range gone {
+		if no >= p.Number && no-p.Number < uint64(p.Run) {
+			return p, nil
+		}
 	}
 	return t.describe(page.No(no), b), nil
 }
@@ -129,7 +139,11 @@ func (t *Tx) describe(no page.No, b []byte) PageInfo {
 		p.Kind = "meta"
 		return p
 	}
-	if page.Verify(b, t.store.pageSize, no, t.store.salt) != nil {
+	if err := page.Verify(b, t.store.pageSize, no, t.store.salt); err != nil {
+		p.Problem = err.Error()
+		if c, ok := asCorrupt(err); ok {
+			p.Problem = c.Reason
+		}
 		return p
 	}
 	p.Run, p.Tree, p.Level, p.Born = len(b)>>t.shift, uint64(page.TreeNo(b)), int(page.Level(b)), uint64(page.Born(b))
@@ -168,10 +182,12 @@ func (t *Tx) Pages() iter.Seq2[PageInfo, error] {
 			case no < t.store.first:
 				p = PageInfo{Number: 0, Run: int(t.store.first), Kind: "meta"}
 			default:
-				if p, err = t.Page(uint64(no)); err != nil {
+				b, err := t.PageBytes(uint64(no))
+				if err != nil {
 					yield(PageInfo{}, err)
 					return
 				}
+				p = t.describe(no, b)
 			}
 			if !yield(p, nil) {
 				return

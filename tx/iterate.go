@@ -94,5 +94,8 @@ func (c *Cursor) before(hi []byte) (k, v []byte) {
 	if !c.b.mayRead() || !c.ok(c.seek(hi)) {
 		return nil, nil
 	}
-	return c.prev()
+	if k, v = c.prev(); k == nil {
+		c.hold(hi)
+	}
+	return k, v
 }

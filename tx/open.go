@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 
 	"mmdb/mmapfile"
 	"mmdb/page"
@@ -17,7 +18,7 @@ func Open(path string, mode os.FileMode, opts *Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	st := &Store{path: path, opts: o, log: o.Logger, readOnly: o.ReadOnly, gone: make(chan struct{}, 1)}
+	st := &Store{path: path, opts: o, log: o.Logger, readOnly: o.ReadOnly, gone: make(chan struct{}, 1), pool: new(sync.Pool)}
 	st.file, err = mmapfile.Open(path, mmapfile.Options{ReadOnly: o.ReadOnly, Create: !o.ReadOnly, Mode: mode, Seam: o.Seam})
 	if err != nil {
 		return nil, err

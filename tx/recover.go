@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 
 	"mmdb/freelist"
@@ -56,28 +57,22 @@ func (st *Store) recover() (*page.Meta, error) {
 // readMetas returns the valid metas of the file, the newest first, a settled one before an unsettled copy.
 func (st *Store) readMetas() ([]candidate, error) {
 	var all []candidate
-	var errs []error
+	var invalid, damaged error
 	for i := range page.MetaSlots {
-		buf := make([]byte, page.MetaSize)
-		n, err := st.file.ReadAt(buf, page.MetaOffset(i))
-		if n < len(buf) {
-			errs = append(errs, fmt.Errorf("meta slot %d: %w", i, firstCorrupt(err)))
-			continue
-		}
 		c := candidate{slot: i}
-		if err := c.meta.Decode(buf); err != nil {
-			errs = append(errs, fmt.Errorf("meta slot %d: %w", i, err))
-			continue
-		}
-		all = append(all, c)
-	}
-	for _, err := range errs {
-		if errors.Is(err, ErrVersion) { // written by a newer program: what else there is is older
+		switch err := st.readMeta(&c); {
+		case err == nil:
+			all = append(all, c)
+		case errors.Is(err, ErrInvalid):
+			invalid = firstError(invalid, err)
+		case errors.Is(err, ErrCorrupt):
+			damaged = firstError(damaged, err)
+		default: // of a newer version: what else there is is older; or the file can't be read
 			return nil, err
 		}
 	}
 	if len(all) == 0 {
-		return nil, worst(errs)
+		return nil, firstError(damaged, invalid)
 	}
 	slices.SortFunc(all, func(a, b candidate) int {
 		if c := cmp.Compare(b.meta.Commit, a.meta.Commit); c != 0 {
@@ -88,35 +83,19 @@ func (st *Store) readMetas() ([]candidate, error) {
 	return all, st.agree(all)
 }
 
-// firstCorrupt is the error for a meta that is not in the file.
-func firstCorrupt(err error) error {
-	if err == nil {
-		err = errors.New("short read")
+// readMeta reads the meta in c's slot.
+func (st *Store) readMeta(c *candidate) error {
+	buf := make([]byte, page.MetaSize)
+	n, err := st.file.ReadAt(buf, page.MetaOffset(c.slot))
+	if n < len(buf) && (err == nil || errors.Is(err, io.EOF)) {
+		err = fmt.Errorf("%w: the file ends before it", ErrInvalid)
+	} else if err == nil {
+		err = c.meta.Decode(buf)
 	}
-	return page.Corruptf(0, "the file ends before its meta pages: %v", err)
-}
-
-// worst picks the error for a file without a valid meta: a damaged database, or no database at all.
-func worst(errs []error) error {
-	for _, err := range errs {
-		if errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrInvalid) {
-			if slices.ContainsFunc(errs, func(e error) bool { return !errors.Is(e, ErrInvalid) && !isShort(e) }) {
-				return err
-			}
-		}
+	if err != nil {
+		return fmt.Errorf("meta slot %d: %w", c.slot, err)
 	}
-	for _, err := range errs {
-		if errors.Is(err, ErrInvalid) {
-			return err
-		}
-	}
-	return ErrInvalid
-}
-
-// isShort reports whether a meta slot was missing because the file is short.
-func isShort(err error) bool {
-	var c *page.CorruptError
-	return errors.As(err, &c) && c.Page == 0
+	return nil
 }
 
 func boolInt(b bool) int {

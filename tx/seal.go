@@ -95,7 +95,8 @@ func (w *writer) writeUnits() error {
 	for _, u := range w.units {
 		e := &w.dirty.entries[u]
 		no := e.number
-		if no != b.next || b.used+min(len(e.buf), largeRun) > batchSize {
+		direct := len(e.buf) >= largeRun && page.KindOf(e.buf) == page.KindOverflow
+		if no != b.next || !direct && b.used+len(e.buf) > batchSize {
 			if err := b.flush(); err != nil {
 				return err
 			}
@@ -103,7 +104,7 @@ func (w *writer) writeUnits() error {
 		}
 		b.next = no + page.No(len(e.buf)>>w.st.shift)
 		dst := e.buf
-		if len(e.buf) < largeRun {
+		if !direct {
 			dst = w.buf[b.used : b.used+len(e.buf)]
 			b.used += len(e.buf)
 		}
@@ -142,14 +143,22 @@ func (w *writer) finish(dst, src []byte, no page.No) {
 	binary.LittleEndian.PutUint64(dst[8:], uint64(no))
 }
 
-// copyPage copies a tree page with its references resolved. The gap between slots and cells is zeroed, so that
-// the file holds no stray memory.
+// copyPage copies a tree page with its references resolved. Removed cells are left behind and what is free is
+// zeroed, so that the file holds neither what was deleted nor stray memory.
 func (w *writer) copyPage(dst, src []byte, branch bool) {
 	l := page.Leaf(page.Body(src))
-	gap, free := len(src)-len(l)+bodyHeader+l.Count()*slotSize, l.Free()
-	copy(dst[:gap], src)
-	clear(dst[gap : gap+free])
-	copy(dst[gap+free:], src[gap+free:])
+	switch gap := len(src) - len(l) + bodyHeader + l.Count()*slotSize; {
+	case l.Garbage() == 0:
+		copy(dst[:gap], src)
+		clear(dst[gap : gap+l.Free()])
+		copy(dst[gap+l.Free():], src[gap+l.Free():])
+	case branch:
+		copy(dst[:page.HeaderSize], src)
+		page.InitBranch(page.Body(dst)).AppendFrom(page.Branch(l), 0, l.Count(), page.Key{})
+	default:
+		copy(dst[:page.HeaderSize], src)
+		page.InitLeaf(page.Body(dst)).AppendFrom(l, 0, l.Count())
+	}
 	if branch {
 		w.resolveBranch(page.Branch(page.Body(dst)))
 	} else {

@@ -30,7 +30,7 @@ type Store struct {
 	published atomic.Pointer[snapshot] // what new readers see; nil once closed
 	readers   readerTable
 	verified  *bitmap
-	pool      sync.Pool // of *Tx, for View
+	pool      *sync.Pool // of *Tx, for View; apart, because the runtime holds on to pools for a while
 
 	closing atomic.Bool
 	gone    chan struct{} // tells Close that a reader ended
@@ -113,8 +113,10 @@ func (st *Store) View(fn func(*Tx) error) (err error) {
 
 // endView ends the transaction of a View, whose function returned, panicked or left its goroutine.
 func (t *Tx) endView(old bool, err *error) {
+	pool := t.store.pool
 	t.endFault(old, err, recover(), t.release)
-	t.store.pool.Put(t)
+	t.store, t.snap, t.data, t.verified = nil, nil, nil, nil // a pool must not keep a closed store alive
+	pool.Put(t)
 }
 
 // endFault restores old, turns the panic r into an error if it is a fault, and calls end; any other panic goes on.
@@ -236,6 +238,7 @@ func (st *Store) release() (err error) {
 	st.maps.Store(nil)
 	if st.w != nil {
 		st.w.close()
+		st.w = nil
 	}
 	return firstError(err, st.file.Close())
 }
