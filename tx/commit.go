@@ -30,6 +30,11 @@ func (t *Tx) commitChanges() error {
 	rec := page.Record{PageSize: uint32(w.st.pageSize), Salt: w.st.salt, Commit: t.commit, Base: t.snap.meta.Commit,
 		Prev: w.chain[len(w.chain)-1], NextTree: w.nextTree, Checkpoint: w.checkpointDue()}
 	w.endFreed(&rec)
+	if w.st.sabotaged(BugReuseEarly) {
+		w.space.AddPending(w.freed)
+		w.space.Reclaim(nil)
+		w.freed = w.freed[:0]
+	}
 	space := w.recordSpace(&rec)
 	nos, err := w.place(append(w.lens, space))
 	if err != nil {
@@ -51,6 +56,9 @@ func (t *Tx) commitChanges() error {
 	}
 	meta := page.Meta{Version: page.Version, PageSize: rec.PageSize, Salt: rec.Salt, Commit: rec.Commit, Base: rec.Base,
 		Root: rec.Root, NextTree: rec.NextTree, HighWater: rec.HighWater, Record: link}
+	if w.st.sabotaged(BugPublishEarly) {
+		w.st.published.Store(newSnapshot(meta, w.st.mapping))
+	}
 	if err := w.flush(&meta, twoPhase); err != nil {
 		return err
 	}
@@ -184,10 +192,10 @@ func (w *writer) endWritten() uint64 {
 // flush makes the commit durable: its pages and its meta with one flush of the device, or the pages first. After
 // an error the slot is as it was.
 func (w *writer) flush(m *page.Meta, twoPhase bool) error {
-	mp, end := w.st.mapping, int64(m.HighWater)<<w.st.shift
-	if twoPhase {
+	end := int64(m.HighWater) << w.st.shift
+	if twoPhase && !w.st.sabotaged(BugOneFlushSpill) {
 		w.st.counts.flushes.Add(1)
-		if err := mp.Sync(0, end); err != nil {
+		if err := w.st.flushRange(0, end); err != nil {
 			return w.st.fail(fmt.Errorf("flush pages: %w", err))
 		}
 	}
@@ -199,7 +207,7 @@ func (w *writer) flush(m *page.Meta, twoPhase bool) error {
 	err := w.writeMeta(slot, m)
 	if err == nil {
 		w.st.counts.flushes.Add(1)
-		if err = mp.Sync(from, n); err == nil {
+		if err = w.st.flushRange(from, n); err == nil {
 			w.slots[slot] = metaSlot{true, *m}
 			return nil
 		}
@@ -207,6 +215,14 @@ func (w *writer) flush(m *page.Meta, twoPhase bool) error {
 	}
 	w.putBack(slot)
 	return w.st.fail(err)
+}
+
+// flushRange makes a range of the file durable.
+func (st *Store) flushRange(from, n int64) error {
+	if st.sabotaged(BugNoFlush) {
+		return nil
+	}
+	return st.mapping.Sync(from, n)
 }
 
 // writeMeta writes m to its slot, and makes sure, the first time, that the mapping shows what was written.
@@ -228,6 +244,9 @@ func (w *writer) writeMeta(slot int, m *page.Meta) error {
 // putBack writes what stood in a slot again after a failure. Nobody has seen the meta that it overwrites: if that
 // still reaches the device, recovery takes the commit as a whole or not at all.
 func (w *writer) putBack(slot int) {
+	if w.st.sabotaged(BugNoPutBack) {
+		return
+	}
 	clear(w.meta[:])
 	if s := &w.slots[slot]; s.valid {
 		s.meta.Encode(w.meta[:])

@@ -20,7 +20,7 @@ func (st *Store) create() (*page.Meta, error) {
 	st.salt = binary.LittleEndian.Uint64(salt[:])
 	root, rec := st.first, st.first+1
 	m := page.Meta{Version: page.Version, PageSize: uint32(st.pageSize), Salt: st.salt, Commit: firstCommit, Base: firstCommit,
-		Root: page.Bucket{Root: page.PageRef(root), Tree: page.RootTree}, NextTree: page.RootTree + 1, HighWater: rec + 1}
+		Root: page.Bucket{Root: page.PageRef(root), Tree: page.RootTree}, NextTree: page.RootTree + 1, HighWater: rec + 1, Settled: st.sabotaged(BugSettleEarly)}
 	img := make([]byte, int64(m.HighWater)<<st.shift)
 	leaf := img[int64(root)<<st.shift:][:st.pageSize]
 	page.InitLeaf(page.Body(leaf))
@@ -56,6 +56,9 @@ func (st *Store) writeFirst(m *page.Meta, img []byte) error {
 	}
 	if err := st.file.Sync(); err != nil {
 		return err
+	}
+	if st.sabotaged(BugNoDirSync) {
+		return nil
 	}
 	return st.file.SyncDir()
 }

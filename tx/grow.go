@@ -152,6 +152,9 @@ func (w *writer) shrinkFile() {
 // fileEnd returns where the pages of every meta in a slot end.
 func (w *writer) fileEnd() int64 {
 	hw := w.st.first
+	if w.st.sabotaged(BugCutEarly) {
+		return int64(w.slots[w.newestSlot()].meta.HighWater) << w.st.shift
+	}
 	for i := range w.slots {
 		if w.slots[i].valid {
 			hw = max(hw, w.slots[i].meta.HighWater)

@@ -43,6 +43,8 @@ type Options struct {
 	MaxDirty int64
 	// Seam, when set, is called around every system call that changes or flushes the file. It is for tests.
 	Seam mmapfile.Seam
+
+	bugs Bug // see Sabotage
 }
 
 // defaultMaxDirty is Options.MaxDirty when it is zero.

@@ -44,10 +44,12 @@ func (st *Store) recover() (*page.Meta, error) {
 			return nil, err
 		}
 		firstErr = firstError(firstErr, err)
-		if m.Settled {
+		if m.Settled && !st.sabotaged(BugIgnoreBase) {
 			break
 		}
-		floor = max(floor, m.Base)
+		if !st.sabotaged(BugIgnoreBase) {
+			floor = max(floor, m.Base)
+		}
 		st.counts.rejected.Add(1)
 		st.log.Warn("mmdb: the newest commit is not whole; the one before is taken", "path", st.path, "commit", uint64(m.Commit), "reason", err)
 	}
@@ -135,7 +137,7 @@ func (st *Store) verifyCommit(m *page.Meta) ([]part, error) {
 	if int64(m.HighWater)<<st.shift > st.w.fileSize {
 		return nil, page.Corruptf(m.HighWater-1, "the file ends before this page: it was cut off")
 	}
-	if m.Settled {
+	if m.Settled || st.sabotaged(BugSkipVerify) {
 		return nil, nil
 	}
 	var parts []part
@@ -200,7 +202,7 @@ func (st *Store) verifyWritten(rec *page.Record, parts *[]part) error {
 			no += run
 		}
 	}
-	if d.Sum() != rec.Digest {
+	if d.Sum() != rec.Digest && !st.sabotaged(BugIgnoreDigest) {
 		return page.Corruptf(0, "commit %d: the pages are not all of one writing (digest)", rec.Commit)
 	}
 	return nil
@@ -245,13 +247,17 @@ func (st *Store) take(all []candidate, i int, parts []part) error {
 // meta, so that a rejected one is gone, and flushes. The file's name is flushed too: creation may have been cut short
 // before it was.
 func (st *Store) adopt(m *page.Meta, parts []part) error {
+	if st.sabotaged(BugAdoptUnwritten) {
+		return st.file.Sync()
+	}
 	for _, p := range parts {
 		if err := st.file.WriteAt([][]byte{p.bytes}, int64(p.page)<<st.shift); err != nil {
 			return fmt.Errorf("adopt commit %d: %w", m.Commit, err)
 		}
 	}
 	for i := range st.w.slots {
-		if s := &st.w.slots[i]; s.valid && s.meta.Commit != m.Commit {
+		s := &st.w.slots[i]
+		if s.valid && s.meta.Commit != m.Commit || !s.valid && st.sabotaged(BugKeepRejected) {
 			continue
 		}
 		if err := st.w.putMeta(i, m); err != nil {
@@ -275,13 +281,7 @@ func (st *Store) settle() error {
 	if st.readOnly || st.failed() != nil || w == nil {
 		return nil
 	}
-	newest := -1
-	for i := range w.slots {
-		if s := &w.slots[i]; s.valid && (newest < 0 || s.meta.Commit > w.slots[newest].meta.Commit || s.meta.Commit == w.slots[newest].meta.Commit && s.meta.Settled) {
-			newest = i
-		}
-	}
-	m := w.slots[newest].meta
+	m := w.slots[w.newestSlot()].meta
 	if end := max(w.fileEnd(), st.opts.InitialSize); w.fileSize > end {
 		if err := st.file.Truncate(end); err != nil {
 			return fmt.Errorf("close: %w", err)

@@ -90,10 +90,10 @@ func (st *Store) readRecord(data []byte, l page.Link, limit page.No) (rec page.R
 
 // checkRecord decodes the record run b, which l must describe.
 func (st *Store) checkRecord(rec *page.Record, b []byte, l page.Link) error {
-	if page.KindOf(b) != page.KindRecord || page.Stored(b) != l.Checksum || page.Born(b) != l.Commit {
+	if (page.KindOf(b) != page.KindRecord || page.Stored(b) != l.Checksum || page.Born(b) != l.Commit) && !st.sabotaged(BugTrustRecord) {
 		return page.Corruptf(l.Page, "not the commit record that its link describes")
 	}
-	if err := page.Verify(b, st.pageSize, l.Page, st.salt); err != nil {
+	if err := page.Verify(b, st.pageSize, l.Page, st.salt); err != nil && !st.sabotaged(BugTrustRecord) {
 		return err
 	}
 	p := page.RunPayload(b)

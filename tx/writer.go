@@ -113,7 +113,10 @@ const tailKept = 64
 // neededCommits returns the commits whose pages must stay, in order (I9): every reader's, the newest published, and
 // every one whose meta stands in a slot but the one that the next meta overwrites.
 func (w *writer) neededCommits(published page.Commit) []page.Commit {
-	n := w.st.readers.appendCommits(w.needed[:0])
+	n := w.needed[:0]
+	if !w.st.sabotaged(BugIgnoreReaders) {
+		n = w.st.readers.appendCommits(n)
+	}
 	n = append(n, published)
 	target := w.targetSlot()
 	for i := range w.slots {
@@ -138,7 +141,26 @@ func (w *writer) targetSlot() int {
 			best = i
 		}
 	}
+	if w.st.sabotaged(BugWrongSlot) {
+		return w.newestSlot()
+	}
 	return best
+}
+
+// newestSlot returns the slot that holds the newest commit, if there are several the settled one.
+func (w *writer) newestSlot() int {
+	newest := -1
+	for i := range w.slots {
+		s := &w.slots[i]
+		switch {
+		case !s.valid:
+		case newest < 0 || s.meta.Commit > w.slots[newest].meta.Commit:
+			newest = i
+		case s.meta.Commit == w.slots[newest].meta.Commit && s.meta.Settled:
+			newest = i
+		}
+	}
+	return newest
 }
 
 // place gets one place in the file for each unit, a run of so many pages, and makes the file large enough. The

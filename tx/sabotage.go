@@ -1,0 +1,31 @@
+package tx
+
+// A Bug is a deliberate mistake in the commit or recovery protocol. The crash suite switches each one on and must find
+// it: that shows that the suite can fail. Nothing else may use them.
+type Bug uint32
+
+// The mistakes that the crash suite must find.
+const (
+	BugNoFlush        Bug = 1 << iota // a commit is acknowledged without a flush
+	BugPublishEarly                   // readers see a commit before it is durable
+	BugReuseEarly                     // a commit writes over pages that it frees itself
+	BugIgnoreReaders                  // pages that a reader needs are used again
+	BugIgnoreDigest                   // recovery does not compare the digest
+	BugSkipVerify                     // recovery takes the newest meta unseen
+	BugIgnoreBase                     // recovery goes back beyond a commit that is known to be durable
+	BugAdoptUnwritten                 // recovery adopts a commit without writing it again
+	BugKeepRejected                   // recovery leaves the meta that it rejected
+	BugWrongSlot                      // a meta overwrites the newest one
+	BugCutEarly                       // the file is cut below what an older meta needs
+	BugTrustRecord                    // a commit record's checksum is not looked at
+	BugNoPutBack                      // after a failed flush the new meta stays in its slot
+	BugOneFlushSpill                  // a large or spilled commit is flushed once only, and not verified
+	BugNoDirSync                      // creation does not flush the directory
+	BugSettleEarly                    // creation writes its meta as settled
+)
+
+// Sabotage switches mistakes on in databases opened with o. It is for the crash suite.
+func Sabotage(o *Options, bugs Bug) { o.bugs = bugs }
+
+// sabotaged reports whether a mistake is switched on.
+func (st *Store) sabotaged(b Bug) bool { return st.opts.bugs&b != 0 }
