@@ -21,7 +21,7 @@ func setFault(old bool) { debug.SetPanicOnFault(old) }
 func (t *Tx) exit(old bool) {
 	setFault(old)
 	if r := recover(); r != nil {
-		err := t.store.faultError(r)
+		err := t.faultError(r)
 		if err == nil {
 			panic(r)
 		}
@@ -34,22 +34,30 @@ func (t *Tx) exit(old bool) {
 func (t *Tx) exitErr(old bool, err *error) {
 	setFault(old)
 	if r := recover(); r != nil {
-		if *err = t.store.faultError(r); *err == nil {
+		if *err = t.faultError(r); *err == nil {
 			panic(r)
 		}
 		t.fail(*err)
 	}
 }
 
+// faultError is Store.faultError, for t's own mapping too.
+func (t *Tx) faultError(r any) error {
+	if t.guard != nil {
+		return t.store.faultError(r, t.guard)
+	}
+	return t.store.faultError(r)
+}
+
 // faultError returns the error for a recovered panic that is a failure to read the mapping, and nil for any
 // other. A caller's write to a read-only slice faults as well, but there a read works: that is a bug of the
 // caller and stays a panic.
-func (st *Store) faultError(r any) error {
+func (st *Store) faultError(r any, more ...*mmapfile.Mapping) error {
 	addr, ok := mmapfile.FaultAddr(r)
 	if !ok {
 		return nil
 	}
-	for _, m := range st.mappings() {
+	for _, m := range append(st.mappings(), more...) {
 		if off, in := m.Offset(addr); in && m.ReadFault(addr) {
 			return page.Corruptf(page.No(off>>st.shift), "the page can't be read: a disk error, or the file was cut short")
 		}

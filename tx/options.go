@@ -41,6 +41,10 @@ type Options struct {
 	// MaxDirty is how many bytes of changed pages a transaction keeps in memory before it writes finished
 	// ones ahead of its commit (which then takes two flushes); zero is 64 MiB.
 	MaxDirty int64
+	// Guard gives each read transaction a mapping of its own, unmapped when it ends, so that a use of a slice after its
+	// transaction faults at once instead of now and then. It is for the tests of programs that use mmdb: a transaction
+	// then costs some tens of microseconds.
+	Guard bool
 	// Seam, when set, is called around every system call that changes or flushes the file. It is for tests.
 	Seam mmapfile.Seam
 

@@ -123,7 +123,7 @@ func (t *Tx) endView(old bool, err *error) {
 func (t *Tx) endFault(old bool, err *error, r any, end func()) {
 	setFault(old)
 	if r != nil {
-		if *err = t.store.faultError(r); *err == nil {
+		if *err = t.faultError(r); *err == nil {
 			end()
 			panic(r)
 		}
@@ -144,7 +144,7 @@ func (st *Store) beginRead(t *Tx) error {
 		t.slot = st.readers.acquire(t.slot, s.meta.Commit)
 		if st.published.Load() == s {
 			t.init(st, s)
-			return nil
+			return t.takeGuard()
 		}
 		t.slot.commit.Store(0)
 		if st.closing.Load() {
@@ -196,7 +196,7 @@ func (t *Tx) call(fn func(*Tx) error) (err error) {
 func (t *Tx) endCall(old bool, err *error, done *bool) {
 	setFault(old)
 	if r := recover(); r != nil {
-		if *err = t.store.faultError(r); *err == nil {
+		if *err = t.faultError(r); *err == nil {
 			panic(r)
 		}
 	} else if *err == nil {

@@ -1,6 +1,7 @@
 package tx
 
 import (
+	"mmdb/mmapfile"
 	"mmdb/page"
 )
 
@@ -26,6 +27,7 @@ type Tx struct {
 	w        *writer // the writer's state; nil in a read transaction
 	onCommit []func()
 	stats    TxStats
+	guard    *mmapfile.Mapping // this transaction's own mapping (Options.Guard)
 }
 
 // A slab hands out objects that are used again when the transaction that owns it is. Beyond a few it
@@ -140,6 +142,7 @@ func (t *Tx) ForEach(fn func(name []byte, b *Bucket) error) error {
 // release ends t: its snapshot may be reclaimed.
 func (t *Tx) release() {
 	t.done = true
+	t.dropGuard()
 	if t.slot != nil {
 		t.slot.commit.Store(0)
 		if t.store.closing.Load() {

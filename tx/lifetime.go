@@ -1,0 +1,38 @@
+package tx
+
+import (
+	"fmt"
+
+	"mmdb/mmapfile"
+)
+
+// takeGuard gives t a mapping of its own if Options.Guard asks for it.
+func (t *Tx) takeGuard() error {
+	if !t.store.opts.Guard {
+		return nil
+	}
+	size := int64(t.limit) << t.shift
+	m, err := t.store.file.Map(mmapfile.MapOptions{Reserve: size})
+	if err == nil {
+		if err = m.Grow(size); err != nil {
+			m.Unmap()
+		}
+	}
+	if err != nil {
+		t.release()
+		return fmt.Errorf("guard: %w", err)
+	}
+	t.guard, t.data = m, m.Data()
+	return nil
+}
+
+// dropGuard unmaps it: whatever slices of it are left fault from now on.
+func (t *Tx) dropGuard() {
+	if t.guard == nil {
+		return
+	}
+	if err := t.guard.Unmap(); err != nil {
+		t.store.log.Warn("mmdb: unmap a guarded transaction", "path", t.store.path, "error", err)
+	}
+	t.guard, t.data = nil, nil
+}
