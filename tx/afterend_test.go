@@ -9,7 +9,7 @@ import (
 
 // What is used after its end answers with an error or nothing, and harms nobody.
 
-// txCalls are all calls of a transaction and of a bucket and cursor of it that change something.
+// writeCalls are all calls of a transaction and of a bucket and cursor of it that change something.
 func writeCalls(tx *Tx, b *Bucket, c *Cursor) map[string]func() error {
 	name := []byte("n")
 	return map[string]func() error{
@@ -118,7 +118,7 @@ func readsGiveNothing(t *testing.T, tx *Tx, b *Bucket, c *Cursor) {
 			t.Errorf("%s gives something", name)
 		}
 	}
-	for name, call := range readErrors(tx, b) {
+	for name, call := range readErrors(tx, b, "/nonexistent/copy") {
 		if err := call(); !errors.Is(err, ErrTxClosed) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -159,8 +159,8 @@ func any2(seq func(func(k, v []byte) bool)) (some bool) {
 	return some
 }
 
-// readErrors are the calls with an error result that read.
-func readErrors(tx *Tx, b *Bucket) map[string]func() error {
+// readErrors are the calls with an error result that read. CopyFile writes to copyTo.
+func readErrors(tx *Tx, b *Bucket, copyTo string) map[string]func() error {
 	first := func(seq func(func(error) bool)) (err error) {
 		seq(func(e error) bool { err = e; return false })
 		return err
@@ -171,7 +171,7 @@ func readErrors(tx *Tx, b *Bucket) map[string]func() error {
 		"Bucket.ForEachBucket": func() error { return b.ForEachBucket(func([]byte) error { return nil }) },
 		"Tx.Check":             func() error { return first(tx.Check()) },
 		"Tx.WriteTo":           func() error { _, err := tx.WriteTo(io.Discard); return err },
-		"Tx.CopyFile":          func() error { return tx.CopyFile("/nonexistent/copy", 0o600) },
+		"Tx.CopyFile":          func() error { return tx.CopyFile(copyTo, 0o600) },
 		"Tx.PageBytes":         func() error { _, err := tx.PageBytes(12); return err },
 		"Tx.Page":              func() error { _, err := tx.Page(12); return err },
 		"Tx.Pages": func() error {

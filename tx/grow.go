@@ -21,18 +21,35 @@ const (
 // secure makes the file reach to the high water hw, with blocks set aside, and maps it (I7). pages is what the caller
 // is about to write.
 func (w *writer) secure(hw page.No, pages uint64) error {
-	need := int64(hw) << w.st.shift
-	if need > w.fileSize {
+	need, from := int64(hw)<<w.st.shift, w.fileSize
+	if need > from {
 		if err := w.extend(need, pages<<w.st.shift <= smallCommit); err != nil {
 			return fmt.Errorf("extend the file to %d bytes: %w", need, err)
 		}
 	}
-	return w.st.remap(w.fileSize)
+	err := w.st.remap(need)
+	if err != nil && w.fileSize > from {
+		w.cutBack(from)
+	}
+	return err
+}
+
+// cutBack undoes a growth of the file that was of no use.
+func (w *writer) cutBack(from int64) {
+	err := w.st.file.Truncate(from)
+	if err == nil {
+		w.fileSize = from
+		return
+	}
+	w.st.log.Warn("mmdb: cut the file back", "path", w.st.path, "error", err)
+	if n, err := w.st.file.Size(); err == nil {
+		w.fileSize = max(n, from)
+	}
 }
 
 // extend makes the file at least need bytes long.
 func (w *writer) extend(need int64, small bool) error {
-	f, from := w.st.file, w.fileSize
+	from := w.fileSize
 	to := need
 	var err error
 	if small {
@@ -46,15 +63,10 @@ func (w *writer) extend(need int64, small bool) error {
 			err = w.writeZeros(from, to)
 		}
 	} else {
-		err = f.Allocate(from, to-from)
+		err = w.st.file.Allocate(from, to-from)
 	}
 	if err != nil {
-		if e := f.Truncate(from); e != nil {
-			w.st.log.Warn("mmdb: cut the file back", "path", w.st.path, "error", e)
-			if n, e := f.Size(); e == nil {
-				w.fileSize = max(n, from)
-			}
-		}
+		w.cutBack(from)
 		return err
 	}
 	w.fileSize = to
@@ -95,6 +107,7 @@ func (st *Store) remap(size int64) error {
 	next = append(next, retiredMap{m: m})
 	st.mapping = m
 	st.maps.Store(&next)
+	st.verified = st.verified.grown(uint64(m.Reserved()) >> st.shift)
 	return nil
 }
 

@@ -109,6 +109,6 @@ func (st *Store) start(m *page.Meta) error {
 			return err
 		}
 	}
-	st.published.Store(newSnapshot(*m, mp))
+	st.published.Store(st.newSnapshot(m))
 	return nil
 }

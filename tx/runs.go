@@ -62,7 +62,7 @@ func (t *Tx) writeThrough(data []byte, tree page.Tree) (page.Overflow, error) {
 // view lets t read the pages that it has written so far.
 func (t *Tx) view() {
 	t.limit = t.w.space.HighWater()
-	t.data = t.store.mapping.Data()
+	t.data, t.verified = t.store.mapping.Data(), t.store.verified
 }
 
 // freeRun frees an overflow run. Its length and born are in the reference: nothing is read.

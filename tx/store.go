@@ -180,29 +180,29 @@ func (st *Store) Update(fn func(*Tx) error) error {
 	return t.finish()
 }
 
-// call runs fn, and rolls back if it panics.
+// call runs fn, and rolls back if it panics or leaves its goroutine.
 func (t *Tx) call(fn func(*Tx) error) (err error) {
-	done := false
+	ended := false // fn returned, or a fault became an error
 	defer func() {
-		if !done { // a panic that is no fault, or runtime.Goexit
+		if !ended {
 			t.abort()
 		}
 	}()
-	defer t.endCall(enter(), &err, &done)
-	return fn(t)
+	defer t.endCall(enter(), &err, &ended)
+	err = fn(t)
+	ended = true
+	return firstError(err, t.err)
 }
 
 // endCall ends the function of an Update.
-func (t *Tx) endCall(old bool, err *error, done *bool) {
+func (t *Tx) endCall(old bool, err *error, ended *bool) {
 	setFault(old)
 	if r := recover(); r != nil {
 		if *err = t.faultError(r); *err == nil {
 			panic(r)
 		}
-	} else if *err == nil {
-		*err = t.err
+		*ended = true
 	}
-	*done = true
 }
 
 // Close waits for all transactions to end and closes the database. A second Close does nothing.

@@ -54,7 +54,7 @@ func (s *slab[T]) next() *T {
 // init points t at snapshot s.
 func (t *Tx) init(st *Store, s *snapshot) {
 	t.store, t.snap, t.data, t.limit = st, s, s.data, s.limit
-	t.shift, t.verified, t.commit = st.shift, st.verified, s.meta.Commit
+	t.shift, t.verified, t.commit = st.shift, s.verified, s.meta.Commit
 	t.done, t.err, t.stats = false, nil, TxStats{}
 	t.buckets.used, t.cursors.used = 0, 0
 	t.root = Bucket{tx: t, hdr: s.meta.Root, born: s.maxBorn}

@@ -9,7 +9,7 @@ import (
 // A bitmap remembers which pages this process has verified (I3): one bit a page, in chunks that are made
 // when first needed. It is safe for concurrent use.
 type bitmap struct {
-	off    atomic.Bool // after a failed flush nothing counts as verified any more
+	off    *atomic.Bool // after a failed flush nothing counts as verified any more
 	chunks []atomic.Pointer[bitChunk]
 }
 
@@ -20,7 +20,17 @@ type bitChunk [chunkPages / 64]atomic.Uint64
 
 // newBitmap makes a bitmap for pages below n.
 func newBitmap(n uint64) *bitmap {
-	return &bitmap{chunks: make([]atomic.Pointer[bitChunk], n/chunkPages+1)}
+	return &bitmap{off: new(atomic.Bool), chunks: make([]atomic.Pointer[bitChunk], n/chunkPages+1)}
+}
+
+// grown returns a bitmap for pages below n that goes on with what m knows.
+func (m *bitmap) grown(n uint64) *bitmap {
+	g := newBitmap(n)
+	g.off = m.off
+	for k := range min(len(m.chunks), len(g.chunks)) {
+		g.chunks[k].Store(m.chunks[k].Load())
+	}
+	return g
 }
 
 // has reports whether page no was verified.
