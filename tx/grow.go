@@ -27,11 +27,19 @@ func (w *writer) secure(hw page.No, pages uint64) error {
 			return fmt.Errorf("extend the file to %d bytes: %w", need, err)
 		}
 	}
-	err := w.st.remap(need)
-	if err != nil && w.fileSize > from {
-		w.cutBack(from)
+	if err := w.st.remap(need); err != nil {
+		if w.fileSize > from {
+			w.cutBack(from)
+		}
+		return err
 	}
-	return err
+	if w.st.opts.Mlock { // what was mapped beyond the end of the file is not in memory yet
+		old := int64(w.start) << w.st.shift
+		if err := w.st.mapping.Populate(old, need-old); err != nil && !errors.Is(err, mmapfile.ErrUnsupported) {
+			return err
+		}
+	}
+	return nil
 }
 
 // cutBack undoes a growth of the file that was of no use.
