@@ -162,7 +162,7 @@ func TestSlicesOfTheDatabaseCanBePut(t *testing.T) {
 
 func TestReaderLivesThroughGrowthInItsOwnGoroutine(t *testing.T) {
 	db := open(t, quick)
-	n := scaled(10_000)
+	n := 10_000
 	db.fill(n, 5000, 100)
 	tx, err := db.Begin(false)
 	must(t, err)
