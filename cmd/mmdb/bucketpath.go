@@ -75,18 +75,15 @@ func (p bucketPath) find(tx *mmdb.Tx) (*mmdb.Bucket, error) {
 			if err := tx.Err(); err != nil {
 				return nil, err
 			}
-			return nil, fmt.Errorf("no bucket %s%s%w", p[:i+1], hint(b.Get(name) != nil), hidden{mmdb.ErrBucketNotFound})
+			hint := ""
+			if b.Get(name) != nil {
+				hint = " (it is a key with a value)"
+			}
+			return nil, fmt.Errorf("no bucket %s%s%w", p[:i+1], hint, hidden{mmdb.ErrBucketNotFound})
 		}
 		b = next
 	}
 	return b, nil
-}
-
-func hint(isKey bool) string {
-	if isKey {
-		return " (it is a key with a value)"
-	}
-	return ""
 }
 
 // create returns the bucket at p and makes what is missing of it.
@@ -100,6 +97,18 @@ func (p bucketPath) create(tx *mmdb.Tx) (*mmdb.Bucket, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("create bucket %s: %w", p, err)
+	}
+	return b, nil
+}
+
+// openOrCreate returns the bucket at path. A missing one is an error unless create is given.
+func openOrCreate(tx *mmdb.Tx, path bucketPath, create bool) (*mmdb.Bucket, error) {
+	if create {
+		return path.create(tx)
+	}
+	b, err := path.find(tx)
+	if err != nil {
+		return nil, fmt.Errorf("%w (--create makes missing buckets)", err)
 	}
 	return b, nil
 }

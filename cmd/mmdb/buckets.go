@@ -22,8 +22,8 @@ func newBuckets(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "buckets FILE [BUCKET]",
 		Short: "List the buckets with their keys, sequence and root page",
-		Long: `List the buckets of the file, or BUCKET and those nested in it, parents first. A
-nested bucket counts as one key of its parent. The root is the page of the
+		Long: `List the buckets of the file, or BUCKET and those nested in it, parents first.
+A nested bucket counts as one key of its parent. The root is the page of the
 bucket's own tree, or "inline" when it is small and lives in its parent's page.`,
 		Args: between(1, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -68,7 +68,7 @@ func (a *app) printBucket(w *tabwriter.Writer, v bucketInfo) error {
 	}
 	root := "inline"
 	if v.Root != 0 {
-		root = count(v.Root)
+		root = fmt.Sprint(v.Root)
 	}
 	_, err := fmt.Fprintf(w, "%s\t%s\t%s\t  %s\n", count(v.Keys), count(v.Sequence), root, v.Bucket)
 	return err

@@ -27,9 +27,11 @@ func newCheck(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check FILE",
 		Short: "Verify every page: checksums, structure, order, counts, free space",
-		Long: `Verify the whole database: checksum and structure of every page, the order of keys,
-counts, and that every page is used exactly once or free. It goes on after the first problem and
-prints each with its page and path. The exit status is 4 when there are problems.`,
+		Long: `Verify the whole database: checksum and structure of every page, the order of
+keys, counts, and that every page is used exactly once or free. It goes on
+after the first problem and prints each with its page and the way to it from
+the root: page numbers, and the names of buckets in quotes. The exit status is
+4 when there are problems.`,
 		Args: exactly(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			return a.view(args[0], func(tx *mmdb.Tx) error { return a.check(args[0], tx) })
@@ -40,20 +42,44 @@ prints each with its page and path. The exit status is 4 when there are problems
 func (a *app) check(path string, tx *mmdb.Tx) error {
 	start := time.Now()
 	result := checkResult{Pages: tx.Info().HighWater}
-	spin := a.spinner("checking")
-	for err := range tx.Check() {
-		if a.interrupted() != nil {
-			spin.clear()
-			return errInterrupted
-		}
+	err := a.eachProblem(tx, func(problem error) {
 		result.Problems++
-		spin.clear()
-		a.printProblem(newProblem(err))
+		a.printProblem(newProblem(problem))
+		a.out.Flush() // a long check says at once what it has found
+	})
+	if err != nil {
+		return err
 	}
-	spin.clear()
 	result.OK = result.Problems == 0
 	result.Seconds = time.Since(start).Seconds()
 	return a.checkDone(path, result)
+}
+
+// eachProblem checks the whole database, calls fn for each problem, and shows how far it is.
+func (a *app) eachProblem(tx *mmdb.Tx, fn func(problem error)) (err error) {
+	bar := a.bar("checking", int64(tx.Info().HighWater), false)
+	defer bar.done()
+	defer func() {
+		if r := recover(); r == any(errInterrupted) {
+			err = errInterrupted
+		} else if r != nil {
+			panic(r)
+		}
+	}()
+	report := func(done, _ uint64) {
+		if a.interrupted() != nil {
+			panic(errInterrupted) // there is no other way out of the check of a sound file
+		}
+		bar.set(int64(done))
+	}
+	for problem := range tx.CheckProgress(report) {
+		if err := a.interrupted(); err != nil {
+			return err
+		}
+		bar.clear()
+		fn(problem)
+	}
+	return nil
 }
 
 // checkDone prints the result. The status tells of the problems even when

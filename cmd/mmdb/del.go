@@ -13,8 +13,8 @@ func newDel(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "del FILE BUCKET [KEY]",
 		Short: "Delete a key, or a whole bucket with --bucket",
-		Long: `Delete KEY from BUCKET, or with --bucket the whole BUCKET with everything in it. A
-key or bucket that is not there is an error.`,
+		Long: `Delete KEY from BUCKET, or with --bucket the whole BUCKET with everything in
+it. A key or bucket that is not there is an error.`,
 		Args: between(2, 3),
 		RunE: func(_ *cobra.Command, args []string) error {
 			path, err := plainPath(args[1])

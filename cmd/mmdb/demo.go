@@ -45,13 +45,15 @@ func newDemo(a *app) *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "demo [DIR]",
-		Short: "Load a directory of files, read everything back, check, and show figures",
-		Long: `Load every regular file under DIR (default: the source tree of the Go toolchain) into a new
-database, in durable transactions of 100 files: the bucket "content" holds path → content, the
-bucket "dirs" a nested bucket for each directory with name → size. Then close it, open it again,
-compare every value with the file on disk, check the database, and print figures and a map of
-its pages. The database stays, for the other commands to look at. An earlier output of the demo is
-replaced, any other file is not touched. Any difference is an error.`,
+		Short: "Load a directory, read all of it back, check, show figures",
+		Long: `Load every regular file under DIR (default: the source tree of the Go
+toolchain) into a new database, in durable transactions of 100 files: the
+bucket "content" holds path → content, the bucket "dirs" a nested bucket for
+each directory with name → size. Then close it, open it again, compare every
+value with the file on disk, check the database, and print figures and a map of
+its pages. The database stays, for the other commands to look at. An earlier
+output of the demo is replaced, any other file is not touched. Any difference
+is an error.`,
 		Args: between(0, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			dir, err := demoSource(args)

@@ -24,7 +24,7 @@ func (d *demo) load() (err error) {
 		return err
 	}
 	d.result.Commits = 1
-	bar := d.a.bar(int64(len(d.files)), "loading", false)
+	bar := d.a.bar("loading", int64(len(d.files)), false)
 	defer bar.done()
 	loaded := d.files[:0]
 	for start := 0; start < len(d.files); start += demoBatch {

@@ -11,7 +11,7 @@ import (
 
 // compare opens the database again, read-only, and compares every value with the file on disk.
 func (d *demo) compare() error {
-	bar := d.a.bar(int64(len(d.files)), "comparing", false)
+	bar := d.a.bar("comparing", int64(len(d.files)), false)
 	defer bar.done()
 	return d.a.view(d.file, func(tx *mmdb.Tx) error {
 		content := tx.Bucket([]byte(demoContent))
@@ -85,13 +85,14 @@ func (d *demo) compareDirs(tx *mmdb.Tx) error {
 // check verifies every page and collects the figures of the report.
 func (d *demo) check() error {
 	return d.a.view(d.file, func(tx *mmdb.Tx) error {
-		spin := d.a.spinner("checking")
-		defer spin.clear()
 		problems := 0
-		for err := range tx.Check() {
+		err := d.a.eachProblem(tx, func(problem error) {
 			if problems++; problems <= 10 {
-				d.a.warnf("%v", err)
+				d.a.warnf("%v", problem)
 			}
+		})
+		if err != nil {
+			return err
 		}
 		if problems > 0 {
 			return foundError{plural(problems, "problem", "problems") + " found"}

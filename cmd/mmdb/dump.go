@@ -24,11 +24,13 @@ func newDump(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dump FILE [BUCKET]",
 		Short: "Write the data in the text format of mdb_dump and db_dump",
-		Long: `Write the data in the portable text format of mdb_dump (LMDB) and db_dump (Berkeley DB), which
-mdb_load, db_load and mmdb load read. A file with one plain bucket, or a named plain bucket, gives
-a dump without a name; several buckets give a section each, with database=PATH. The mapsize in it is
-large enough for mdb_load. The format has no place for the name of a single bucket or for sequences,
-and LMDB takes no keys longer than 511 bytes: what can't be carried is said on standard error.`,
+		Long: `Write the data in the portable text format of mdb_dump (LMDB) and db_dump
+(Berkeley DB), which mdb_load, db_load and mmdb load read. A file with one
+plain bucket, or a named plain bucket, gives a dump without a name; several
+buckets give a section each, with database=PATH. The mapsize in it is large
+enough for mdb_load. The format has no place for the name of a single bucket or
+for sequences, and LMDB takes no keys longer than 511 bytes: what can't be
+carried is said on standard error.`,
 		Args: between(1, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			path, err := pathArg(args, 1)
@@ -76,94 +78,116 @@ func (a *app) dumpTo(tx *mmdb.Tx, path bucketPath, w *bufio.Writer, o dumpOption
 		return err
 	}
 	var sections []bucketPath
-	err = walkBuckets(b, path, func(sub bucketPath, _ *mmdb.Bucket) error {
+	keys := uint64(0)
+	err = walkBuckets(b, path, func(sub bucketPath, b *mmdb.Bucket) error {
 		sections = append(sections, sub)
+		keys += b.Len()
 		return a.interrupted()
 	})
 	if err != nil {
 		return err
 	}
-	size, err := a.mapSize(tx, b, path, len(sections))
+	size, err := a.mapSize(tx, b, path, len(sections), keys)
 	if err != nil {
 		return err
 	}
-	d := &dumpWriter{w: w, print: o.print, size: size}
-	var lost dumpLoss
-	if len(sections) == 0 { // nothing there: still a dump
-		d.begin("")
-		err = d.end()
+	d := &dumper{a: a, tx: tx, out: &dumpWriter{w: w, print: o.print, size: size}, bar: &progress{}}
+	if o.out != "" || isRegular(a.out.file) { // what reads from a pipe has a bar of its own, or a picture
+		d.bar = a.bar("dumping", int64(keys), false)
+		defer d.bar.done()
 	}
-	for _, sub := range sections {
+	if err := d.sections(sections); err != nil {
+		return err
+	}
+	d.bar.done()
+	d.warn()
+	return nil
+}
+
+// dumper is one run of "mmdb dump". It counts what the dump can't carry.
+type dumper struct {
+	a         *app
+	tx        *mmdb.Tx
+	out       *dumpWriter
+	bar       *progress // in keys
+	longKeys  int       // longer than LMDB takes
+	sequences int       // buckets with a sequence
+}
+
+// sections dumps the buckets at the paths. A single one gets no name.
+func (d *dumper) sections(paths []bucketPath) error {
+	if len(paths) == 0 { // nothing there: still a dump
+		d.out.begin("")
+		return d.out.end()
+	}
+	for _, path := range paths {
 		name := ""
-		if len(sections) > 1 {
-			name = sub.String()
+		if len(paths) > 1 {
+			name = path.String()
+			d.key(len(name))
 		}
-		d.begin(name)
-		if err := a.dumpBucket(tx, d, sub, &lost); err != nil {
+		d.out.begin(name)
+		if err := d.bucket(path); err != nil {
 			return err
 		}
 	}
-	a.warnLoss(lost)
-	return err
+	return nil
 }
 
-// dumpLoss counts what a dump can't carry.
-type dumpLoss struct {
-	longKeys  int // longer than LMDB takes
-	sequences int // buckets with a sequence
-}
-
-func (a *app) dumpBucket(tx *mmdb.Tx, d *dumpWriter, path bucketPath, lost *dumpLoss) error {
-	b, err := path.find(tx)
+// bucket dumps the keys with values of one bucket. Nested ones have their own section.
+func (d *dumper) bucket(path bucketPath) error {
+	b, err := path.find(d.tx)
 	if err != nil {
 		return err
 	}
 	if b.Sequence() != 0 {
-		lost.sequences++
-	}
-	for _, name := range path {
-		if len(name) > lmdbKeySize {
-			lost.longKeys++
-		}
+		d.sequences++
 	}
 	for key, value := range b.All() {
-		if value == nil { // a nested bucket, it has its own section
+		if err := d.a.interrupted(); err != nil {
+			return err
+		}
+		d.bar.add(1)
+		if value == nil {
 			continue
 		}
-		if len(key) > lmdbKeySize {
-			lost.longKeys++
-		}
-		if err := a.interrupted(); err != nil {
-			return err
-		}
-		if err := d.pair(key, value); err != nil {
+		d.key(len(key))
+		if err := d.out.pair(key, value); err != nil {
 			return err
 		}
 	}
-	if err := tx.Err(); err != nil {
+	if err := d.tx.Err(); err != nil {
 		return err // without DATA=END: nobody takes the dump for a whole one
 	}
-	return d.end()
+	return d.out.end()
 }
 
-func (a *app) warnLoss(lost dumpLoss) {
-	if lost.longKeys > 0 {
-		a.warnf("warning: %s longer than %d bytes: mdb_load will refuse the dump, mmdb load takes it",
-			plural(lost.longKeys, "key or name is", "keys or names are"), lmdbKeySize)
+// key notes the length of a key, or of the name of a database, which is a key in LMDB.
+func (d *dumper) key(n int) {
+	if n > lmdbKeySize {
+		d.longKeys++
 	}
-	if lost.sequences > 0 {
-		a.warnf("warning: the format has no place for the sequence of %s", plural(lost.sequences, "bucket", "buckets"))
+}
+
+// warn says on standard error what the dump can't carry.
+func (d *dumper) warn() {
+	if d.longKeys > 0 {
+		d.a.warnf("warning: %s longer than %d bytes: mdb_load will refuse the dump, mmdb load takes it",
+			plural(d.longKeys, "key or name is", "keys or names are"), lmdbKeySize)
+	}
+	if d.sequences > 0 {
+		d.a.warnf("warning: the format has no place for the sequence of %s", plural(d.sequences, "bucket", "buckets"))
 	}
 }
 
 // mapSize returns a mapsize for LMDB that holds the buckets for sure, in bytes. LMDB fills
 // pages to half in the worst case and keeps copies of changed ones; a mapsize
-// costs nothing but address space.
-func (a *app) mapSize(tx *mmdb.Tx, b *mmdb.Bucket, path bucketPath, sections int) (int64, error) {
-	const unit = 1 << 20
+// costs nothing but address space. So only a bucket of few keys is measured, any other taken to be the whole file.
+func (a *app) mapSize(tx *mmdb.Tx, b *mmdb.Bucket, path bucketPath, sections int, keys uint64) (int64, error) {
+	const unit, few = 1 << 20, 10_000
 	in := tx.Info()
 	used := int64(in.HighWater) * int64(in.PageSize)
-	if len(path) > 0 {
+	if len(path) > 0 && keys <= few {
 		s, err := a.collectStats(path, b)
 		if err != nil {
 			return 0, err

@@ -20,8 +20,8 @@ func newGet(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "get FILE BUCKET KEY",
 		Short: "Print the value of a key",
-		Long: `Print the value of a key, with a newline after it. --format raw prints exactly the
-bytes of the value and nothing else.`,
+		Long: `Print the value of a key, with a newline after it. --format raw prints exactly
+the bytes of the value and nothing else.`,
 		Args: exactly(3),
 		RunE: func(_ *cobra.Command, args []string) error {
 			path, err := plainPath(args[1])

@@ -39,8 +39,17 @@ type metaInfo struct {
 func newInfo(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "info FILE",
-		Short: "Show what the file says of itself: sizes, commit, metas, free space",
-		Args:  exactly(1),
+		Short: "Show what the file says of itself: sizes, commits, free space",
+		Long: `Show what the file says of itself. Commit is the number of the newest commit,
+base the newest one that was known to be durable when that was written; "closed
+cleanly" is no after a crash, which does no harm. The pages up to the high
+water are in use, free (they will be used again) or pending (freed lately, free
+when nothing needs the older state any more). The commit record says what the
+commit wrote and freed; its chain goes back to the last full list of free
+pages. Each bucket is a tree with a number of its own. The metas are the three
+places where commits are announced in turn; after a crash one of them may not
+be valid.`,
+		Args: exactly(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			return a.view(args[0], func(tx *mmdb.Tx) error { return a.info(args[0], tx) })
 		},
@@ -72,12 +81,15 @@ func (a *app) printInfo(v fileInfo) error {
 	fmt.Fprintf(w, "format version\t%d\n", v.Version)
 	fmt.Fprintf(w, "page size\t%s\n", size(v.PageSize))
 	fmt.Fprintf(w, "salt\t%s\n", v.Salt)
-	fmt.Fprintf(w, "commit\t%s\n", count(v.Commit))
-	fmt.Fprintf(w, "base\t%s\n", count(v.Base))
+	fmt.Fprintf(w, "commit\t%d\n", v.Commit)
+	fmt.Fprintf(w, "base\t%d\n", v.Base)
 	fmt.Fprintf(w, "closed cleanly\t%s\n", yesNo(v.Settled))
 	fmt.Fprintf(w, "high water\t%s, %s\n", plural(v.HighWater, "page", "pages"), shortSize(v.HighWater*page))
-	fmt.Fprintf(w, "free\t%s, %s (%s)\n", plural(v.FreePages, "page", "pages"), shortSize(v.FreePages*page), percent(v.FreePages, v.HighWater))
-	fmt.Fprintf(w, "pending\t%s, %s (%s)\n", plural(v.PendingPages, "page", "pages"), shortSize(v.PendingPages*page), percent(v.PendingPages, v.HighWater))
+	share := func(label string, pages uint64) {
+		fmt.Fprintf(w, "%s\t%s, %s (%s)\n", label, plural(pages, "page", "pages"), shortSize(pages*page), percent(pages, v.HighWater))
+	}
+	share("free", v.FreePages)
+	share("pending", v.PendingPages)
 	fmt.Fprintf(w, "commit record\tpage %d, chain of %d\n", v.RecordPage, v.RecordChain)
 	fmt.Fprintf(w, "next tree\t%d\n", v.NextTree)
 	fmt.Fprintf(w, "buckets\t%s at the top level\n", count(v.Buckets))
@@ -94,9 +106,9 @@ func describeMeta(m metaInfo) string {
 	case !m.Valid:
 		return "not valid"
 	case m.Settled:
-		return "commit " + count(m.Commit) + ", settled"
+		return fmt.Sprintf("commit %d, settled", m.Commit)
 	}
-	return "commit " + count(m.Commit)
+	return fmt.Sprintf("commit %d", m.Commit)
 }
 
 func yesNo(b bool) string {

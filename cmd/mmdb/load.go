@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -36,12 +35,13 @@ func newLoad(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "load FILE [DUMPFILE]",
 		Short: "Read data in the text format of mdb_dump and db_dump",
-		Long: `Read a dump in the portable text format of mdb_dump (LMDB), db_dump (Berkeley DB) or
-mmdb dump, from DUMPFILE or standard input, in bytevalue or print form. A section with
-database=PATH goes into that bucket, a dump without a name into the bucket "main" or the one of
---bucket. Keys that exist get the new value. All of it is one transaction: when anything is
-wrong with the dump, nothing at all is loaded. A file or bucket that is missing is an error, or
-made with --create.`,
+		Long: `Read a dump in the portable text format of mdb_dump (LMDB), db_dump (Berkeley
+DB) or mmdb dump, from DUMPFILE or standard input, in bytevalue or print form.
+A section with database=PATH goes into that bucket, a dump without a name into
+the bucket "main" or the one of --bucket. Keys that exist get the new value.
+All of it is one transaction: when anything is wrong with the dump, nothing at
+all is loaded. A file or bucket that is missing is an error, or made with
+--create.`,
 		Args: between(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			l.given = cmd.Flags().Changed("bucket")
@@ -59,63 +59,31 @@ made with --create.`,
 
 // run loads the dump in the file args[0], or on standard input, into file.
 func (l *loader) run(file string, args []string) error {
-	in, total := l.a.in, int64(-1)
+	stream, total := l.a.in, int64(-1)
 	l.source = "standard input"
 	if len(args) > 0 {
 		l.source = args[0]
-		if sameFile(file, l.source) {
-			return fmt.Errorf("%s: output and input are the same file", file)
-		}
 		f, size, err := openInput(l.source)
 		if err != nil {
 			return err
 		}
 		defer f.Close()
-		in, total = f, size
+		stream, total = f, size
 	}
-	if isStream(in, file) {
+	if isStream(stream, file) {
 		return fmt.Errorf("%s: output and input are the same file", file)
 	}
-	bar := l.a.bar(total, "loading", true)
-	defer bar.done()
-	l.dump = newDumpReader(&countingReader{in, bar})
+	bar := &progress{}
+	if !isTerminal(stream) {
+		bar = l.a.bar("loading", total, true)
+		defer bar.done()
+	}
+	l.dump = newDumpReader(&countingReader{l.a.typed(stream, "the dump"), bar})
 	if err := l.a.update(file, l.create, l.load); err != nil {
 		return err
 	}
 	bar.done()
 	return l.print(file)
-}
-
-// openInput opens a file to read and returns its size, -1 when it has none.
-func openInput(path string) (*os.File, int64, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, 0, fileError(path, err)
-	}
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		f.Close()
-		return nil, 0, fileError(path, err)
-	case info.IsDir():
-		f.Close()
-		return nil, 0, fmt.Errorf("%s: is a directory", path)
-	case !info.Mode().IsRegular():
-		return f, -1, nil
-	}
-	return f, info.Size(), nil
-}
-
-// countingReader moves a progress bar by what is read.
-type countingReader struct {
-	r   io.Reader
-	bar *progress
-}
-
-func (c *countingReader) Read(b []byte) (int, error) {
-	n, err := c.r.Read(b)
-	c.bar.add(int64(n))
-	return n, err
 }
 
 // load reads all sections in one transaction.

@@ -92,12 +92,12 @@ func sameFile(a, b string) bool {
 
 // isStream reports whether the stream is the file at path, as in "mmdb dump x >> x".
 func isStream(stream any, path string) bool {
-	f, ok := stream.(*os.File)
-	if !ok || f == nil {
+	f, _ := stream.(*os.File)
+	if !isRegular(f) {
 		return false
 	}
 	x, err := f.Stat()
-	if err != nil || !x.Mode().IsRegular() {
+	if err != nil {
 		return false
 	}
 	y, err := os.Stat(path)

@@ -54,6 +54,15 @@ func isTerminal(stream any) bool {
 	return ok && f != nil && term.IsTerminal(int(f.Fd()))
 }
 
+// isRegular reports whether f is a regular file.
+func isRegular(f *os.File) bool {
+	if f == nil {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode().IsRegular()
+}
+
 // width returns the columns of the terminal on standard output, 80 when it is none.
 func (a *app) width() int {
 	if a.out.file != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -21,8 +22,9 @@ func newPage(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "page FILE NUMBER",
 		Short: "Show one page: header, slots, cells and bytes",
-		Long: `Show one page or run, decoded and as bytes: its header, its slots in key order, and
-what the cells hold. A page that fails its checks is shown as far as it can be, with the reason.`,
+		Long: `Show one page or run, decoded and as bytes: its header, its slots in key order,
+and what the cells hold. A page that fails its checks is shown as far as it can
+be, with the reason.`,
 		Args: exactly(2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			no, err := strconv.ParseUint(args[1], 0, 64)
@@ -42,88 +44,102 @@ func (a *app) page(tx *mmdb.Tx, no uint64, o pageOptions) error {
 	if no >= in.HighWater {
 		return fmt.Errorf("no page %d: the file has %s", no, plural(in.HighWater, "page", "pages"))
 	}
-	info, err := a.findPage(tx, no)
-	if err != nil {
-		return err
-	}
 	b, err := tx.PageBytes(no)
 	if err != nil {
 		return err
+	}
+	info, listErr := a.findPage(tx, no)
+	if errors.Is(listErr, mmdb.ErrCorrupt) {
+		info = describeAlone(b, no, in)
+	} else if listErr != nil {
+		return listErr
 	}
 	f := a.format
 	if f == formatRaw { // never into a table
 		f = formatText
 	}
-	d := decodePage(b, no, newPageRun(info), in, f)
+	d := decodePage(b, no, info, in, f)
 	if !o.noHex {
 		d.bytes = b
 		if !o.all {
 			d.bytes = b[:min(len(b), in.PageSize)]
 		}
 	}
-	if a.json {
-		if !o.noHex {
-			d.Hex = fmt.Sprintf("%x", d.bytes)
-		}
-		err = a.printJSON(d)
-	} else {
-		err = a.printPage(d)
+	if err := a.showPage(d); err != nil {
+		return err
 	}
-	if err == nil && d.Problem != "" {
+	if d.Problem != "" {
 		return foundError{fmt.Sprintf("page %d is damaged: %s", no, d.Problem)}
 	}
-	return err
+	return listErr
+}
+
+// findPage describes page no, or the run or extent that it lies in.
+func (a *app) findPage(tx *mmdb.Tx, no uint64) (mmdb.PageInfo, error) {
+	p, err := tx.Page(no)
+	if err != nil || p.Kind != unknownKind {
+		return p, err
+	}
+	// It is damaged, or inside a run: only the way from the start tells.
+	for q, err := range tx.Pages() {
+		if err == nil {
+			err = a.interrupted()
+		}
+		if err != nil || q.Number+uint64(q.Run) > no {
+			return q, err
+		}
+	}
+	return p, nil
+}
+
+// describeAlone describes the page or run at no by its own header, for a file whose free list can't be
+// read: it may be free.
+func describeAlone(b []byte, no uint64, in mmdb.Info) mmdb.PageInfo {
+	p := mmdb.PageInfo{Number: no, Run: 1, Kind: unknownKind}
+	if no < uint64(page.FirstPage(in.PageSize)) {
+		p.Kind = metaKind
+	} else if err := page.Verify(b, in.PageSize, page.No(no), in.Salt); err != nil {
+		p.Problem = err.Error()
+	} else {
+		p.Kind, p.Run = page.KindOf(b).String(), len(b)/in.PageSize
+	}
+	return p
 }
 
 // pageDetail is one page decoded; it is the JSON form of "mmdb page".
 type pageDetail struct {
 	pageRun
-	Inside   *uint64    `json:"inside,omitempty"`   // the page asked for, when it is not the first of its run
+	First    *uint64    `json:"first,omitempty"`    // first page of its run or extent, when that is another
 	Checksum string     `json:"checksum,omitempty"` // hexadecimal
 	Payload  int        `json:"payload,omitempty"`  // bytes of an overflow or record run
 	Slotted  *slotted   `json:"slotted,omitempty"`
 	Record   *recordRow `json:"record,omitempty"`
 	Meta     *metaRow   `json:"meta,omitempty"`
-	Problem  string     `json:"problem,omitempty"`
 	Hex      string     `json:"hex,omitempty"`
 
 	bytes []byte // to dump, empty for none
 }
 
-// findPage returns the page or run that holds page no. It goes through all pages before it, because only
-// the way from the start tells a free page or one inside a run from one in use.
-func (a *app) findPage(tx *mmdb.Tx, no uint64) (found mmdb.PageInfo, err error) {
-	for p, err := range tx.Pages() {
-		if err == nil {
-			err = a.interrupted()
-		}
-		if err != nil || p.Number+uint64(p.Run) > no {
-			return p, err
-		}
-	}
-	return found, fmt.Errorf("no page %d", no)
-}
-
-// decodePage decodes b, the bytes from page no on, which info's page or run holds.
-func decodePage(b []byte, no uint64, info pageRun, in mmdb.Info, f format) pageDetail {
-	d := pageDetail{pageRun: info}
+// decodePage decodes b, the bytes from page no on, which is or lies in what info describes.
+func decodePage(b []byte, no uint64, info mmdb.PageInfo, in mmdb.Info, f format) pageDetail {
+	d := pageDetail{pageRun: newPageRun(info)}
+	d.Page = no
 	switch {
-	case info.Kind == "meta":
-		d.Page, d.Pages = no, 1
+	case info.Kind == metaKind:
+		d.Pages = 1
 		d.Meta = decodeMeta(b, no, in.PageSize)
 		return d
-	case info.Page != no:
-		d.Inside = &no
+	case info.Number != no:
+		d.First = &info.Number
 		return d
-	case info.Kind == "free", info.Kind == "pending", len(b) < page.RunHeaderSize:
+	case info.Kind == freeKind, info.Kind == pendingKind:
 		return d
 	}
 	var h page.Header
 	h.Decode(b)
 	d.Checksum = fmt.Sprintf("%016x", h.Checksum)
 	d.Tree, d.Level, d.Born = uint64(h.Tree), int(h.Level), uint64(h.Born)
-	if err := page.Verify(b, in.PageSize, page.No(no), in.Salt); err != nil {
-		d.Problem = err.Error()
+	if info.Kind == unknownKind {
 		return d
 	}
 	switch h.Kind {

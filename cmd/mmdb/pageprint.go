@@ -2,41 +2,25 @@ package main
 
 import (
 	"bytes"
+	"encoding/hex"
 	"fmt"
 	"io"
 )
 
-// printPage prints a page for a person.
-func (a *app) printPage(d pageDetail) error {
+// showPage prints a page as JSON or for a person.
+func (a *app) showPage(d pageDetail) error {
+	if a.json {
+		d.Hex = hex.EncodeToString(d.bytes)
+		return a.printJSON(d)
+	}
 	w := a.list()
-	if d.Inside != nil {
-		fmt.Fprintf(w, "page\t%d, inside a run\n", *d.Inside)
-		fmt.Fprintf(w, "first page\t%d\n", d.Page)
-	} else {
-		fmt.Fprintf(w, "page\t%d\n", d.Page)
-	}
-	fmt.Fprintf(w, "kind\t%s\n", d.Kind)
-	if d.Pages != 1 {
-		fmt.Fprintf(w, "pages\t%d\n", d.Pages)
-	}
-	if d.Checksum != "" {
-		fmt.Fprintf(w, "checksum\t%s\n", d.Checksum)
-		fmt.Fprintf(w, "born in commit\t%d\n", d.Born)
-		fmt.Fprintf(w, "tree\t%d\n", d.Tree)
-		fmt.Fprintf(w, "level\t%d\n", d.Level)
-	}
-	if d.Died != 0 {
-		fmt.Fprintf(w, "freed in commit\t%d\n", d.Died)
-	}
-	if d.Payload != 0 {
-		fmt.Fprintf(w, "payload\t%s\n", size(d.Payload))
-	}
+	printPageHeader(w, d)
 	printMetaRow(w, d.Meta)
 	printRecordRow(w, d.Record)
 	if s := d.Slotted; s != nil {
 		fmt.Fprintf(w, "slots\t%d\n", s.Count)
 		fmt.Fprintf(w, "shared prefix\t%s\n", plural(s.Prefix, "byte", "bytes"))
-		fmt.Fprintf(w, "free\t%s, %d of garbage\n", plural(s.Free, "byte", "bytes"), s.Garbage)
+		fmt.Fprintf(w, "free\t%s, and %d of garbage\n", plural(s.Free, "byte", "bytes"), s.Garbage)
 	}
 	if d.Problem != "" {
 		fmt.Fprintf(w, "problem\t%s\n", visible(d.Problem))
@@ -56,15 +40,48 @@ func (a *app) printPage(d pageDetail) error {
 	return nil
 }
 
+// printPageHeader prints what the page is, and its header.
+func printPageHeader(w io.Writer, d pageDetail) {
+	fmt.Fprintf(w, "page\t%d\n", d.Page)
+	fmt.Fprintf(w, "kind\t%s\n", d.Kind)
+	switch {
+	case d.First != nil:
+		fmt.Fprintf(w, "part of\t%s from page %d on\n", plural(d.Pages, "page", "pages"), *d.First)
+	case d.Pages != 1:
+		fmt.Fprintf(w, "pages\t%d\n", d.Pages)
+	}
+	if d.Checksum != "" {
+		fmt.Fprintf(w, "checksum\t%s\n", d.Checksum)
+		fmt.Fprintf(w, "tree\t%d\n", d.Tree)
+		fmt.Fprintf(w, "level\t%d\n", d.Level)
+	}
+	if d.Born != 0 {
+		fmt.Fprintf(w, "born in commit\t%d\n", d.Born)
+	}
+	if d.Died != 0 {
+		fmt.Fprintf(w, "freed in commit\t%d\n", d.Died)
+	}
+	if d.Payload != 0 {
+		fmt.Fprintf(w, "payload\t%s\n", size(d.Payload))
+	}
+}
+
+// slotText is how much of a key or value is shown, in columns.
+const slotText = 40
+
+// printSlots prints a line for each slot with its cell.
 func (a *app) printSlots(s *slotted) error {
 	a.printf("\n")
 	w := a.table()
 	fmt.Fprintf(w, "slot\tcell\tsize\thead\tkind\t  key → holds\n")
 	for i := range s.Slots {
 		r := &s.Slots[i]
-		key := shorten(r.Key, 60)
-		if r.Large {
-			key = shorten(r.Key, 40) + " (first part)"
+		key := shorten(r.Key, slotText)
+		switch {
+		case r.Large:
+			key += " (first part)"
+		case key == "":
+			key = "(lowest)"
 		}
 		fmt.Fprintf(w, "%d\t%d\t%d\t%s\t%s\t  %s → %s\n", i, r.Cell, r.Size, r.Head, r.Kind, key, r.holds())
 	}

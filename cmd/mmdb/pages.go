@@ -3,7 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"text/tabwriter"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -16,9 +16,17 @@ var pageKinds = []struct {
 	name string
 	mark byte
 }{
-	{"meta", 'M'}, {"branch", 'B'}, {"leaf", '#'}, {"overflow", 'o'}, {"record", 'r'},
-	{"free", '.'}, {"pending", ':'}, {unknownKind, '?'},
+	{metaKind, 'M'}, {"branch", 'B'}, {"leaf", '#'}, {"overflow", 'o'}, {"record", 'r'},
+	{freeKind, '.'}, {pendingKind, ':'}, {unknownKind, '?'},
 }
+
+// Kinds of pages that have no page header to look at. The unknown ones are damaged.
+const (
+	metaKind    = "meta"
+	freeKind    = "free"
+	pendingKind = "pending"
+	unknownKind = "unknown"
+)
 
 // pageRun is one page or run in JSON.
 type pageRun struct {
@@ -32,6 +40,7 @@ type pageRun struct {
 	Keys     int    `json:"keys,omitempty"`
 	Used     int    `json:"used,omitempty"`     // bytes
 	Capacity int    `json:"capacity,omitempty"` // bytes
+	Problem  string `json:"problem,omitempty"`  // why the kind is unknown
 }
 
 // kindTotal sums the pages of one kind. Used and Capacity are bytes.
@@ -49,9 +58,10 @@ func newPages(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pages FILE",
 		Short: "Summarise all pages by kind, list them, or draw a map of the file",
-		Long: `Summarise all pages of the file by kind; with --list one line a page or run, with --map
-a picture of the file. Free pages hold no data of the current state (deleted data may still be
-in them); pending ones will be free when no snapshot needs them any more.`,
+		Long: `Summarise all pages of the file by kind; with --list one line a page or run,
+with --map a picture of the file. Free pages hold no data of the current state
+(deleted data may still be in them); pending ones will be free when no snapshot
+needs them any more.`,
 		Args: exactly(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if list && picture {
@@ -73,13 +83,12 @@ in them); pending ones will be free when no snapshot needs them any more.`,
 	return cmd
 }
 
-// unknownKind is the kind of pages that fail their checks.
-const unknownKind = "unknown"
-
 // eachPage calls fn for every page or run of the file in address order. Pages that fail their checks are of
 // unknown kind; how many there were is an error at the end.
 func (a *app) eachPage(tx *mmdb.Tx, fn func(p mmdb.PageInfo) error) error {
 	bad := 0
+	bar := a.bar("reading pages", int64(tx.Info().HighWater), false)
+	defer bar.done()
 	for p, err := range tx.Pages() {
 		if err == nil {
 			err = a.interrupted()
@@ -93,6 +102,7 @@ func (a *app) eachPage(tx *mmdb.Tx, fn func(p mmdb.PageInfo) error) error {
 		if p.Kind == unknownKind {
 			bad++
 		}
+		bar.add(int64(p.Run))
 	}
 	if bad > 0 {
 		return foundError{plural(bad, "page is", "pages are") + " damaged (mmdb check says more)"}
@@ -103,7 +113,7 @@ func (a *app) eachPage(tx *mmdb.Tx, fn func(p mmdb.PageInfo) error) error {
 func newPageRun(p mmdb.PageInfo) pageRun {
 	return pageRun{
 		Page: p.Number, Pages: p.Run, Kind: p.Kind, Tree: p.Tree, Level: p.Level, Born: p.Born, Died: p.Died,
-		Keys: p.Keys, Used: p.Used, Capacity: p.Capacity,
+		Keys: p.Keys, Used: p.Used, Capacity: p.Capacity, Problem: p.Problem,
 	}
 }
 
@@ -120,9 +130,13 @@ func (a *app) pageList(tx *mmdb.Tx) error {
 	return err
 }
 
-func printPageRow(w *tabwriter.Writer, p pageRun) error {
+func printPageRow(w io.Writer, p pageRun) error {
+	kind := p.Kind
+	if p.Problem != "" {
+		kind += ": " + visible(p.Problem)
+	}
 	_, err := fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t  %s\n", p.Page, p.Pages, dash(p.Tree),
-		dash(p.Level), dash(p.Born), dash(p.Died), dash(p.Keys), percent(p.Used, p.Capacity), p.Kind)
+		dash(p.Level), dash(p.Born), dash(p.Died), dash(p.Keys), percent(p.Used, p.Capacity), kind)
 	return err
 }
 
@@ -131,7 +145,7 @@ func dash[T ~int | ~uint64](n T) string {
 	if n == 0 {
 		return "-"
 	}
-	return count(n)
+	return fmt.Sprint(n)
 }
 
 // totals sums the pages by kind, in the order of pageKinds.
@@ -169,20 +183,24 @@ func (a *app) pageTotals(tx *mmdb.Tx) error {
 	if err != nil && !errors.As(err, &damaged) {
 		return err
 	}
-	if a.json {
-		if jsonErr := a.printJSON(map[string]any{"pageSize": tx.Info().PageSize, "kinds": totals}); jsonErr != nil {
-			return jsonErr
-		}
-		return err
+	if printErr := a.printTotals(totals, tx.Info().PageSize); printErr != nil {
+		return printErr
 	}
-	w := a.table()
-	fmt.Fprintf(w, "pages\truns\tbytes\tof file\tfill\t  kind\n")
+	return err
+}
+
+func (a *app) printTotals(totals []kindTotal, pageSize int) error {
+	if a.json {
+		return a.printJSON(map[string]any{"pageSize": pageSize, "kinds": totals})
+	}
 	var all kindTotal
 	for _, t := range totals {
 		all.Pages += t.Pages
 		all.Runs += t.Runs
 		all.Bytes += t.Bytes
 	}
+	w := a.table()
+	fmt.Fprintf(w, "pages\truns\tbytes\tof file\tfill\t  kind\n")
 	for _, t := range totals {
 		if t.Pages > 0 || t.Kind != unknownKind {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t  %s\n", count(t.Pages), count(t.Runs), count(t.Bytes),
@@ -190,8 +208,5 @@ func (a *app) pageTotals(tx *mmdb.Tx) error {
 		}
 	}
 	fmt.Fprintf(w, "%s\t%s\t%s\t\t\t  all\n", count(all.Pages), count(all.Runs), count(all.Bytes))
-	if flushErr := w.Flush(); flushErr != nil {
-		return flushErr
-	}
-	return err
+	return w.Flush()
 }

@@ -92,5 +92,5 @@ func (r *slotRow) holds() string {
 		}
 		return fmt.Sprintf("%s, tree %d, %s", where, r.Tree, plural(r.Keys, "key", "keys"))
 	}
-	return shorten(*r.Value, 60)
+	return shorten(*r.Value, slotText)
 }

@@ -15,9 +15,10 @@ func newPut(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "put FILE BUCKET KEY [VALUE]",
 		Short: "Store a value under a key, durably",
-		Long: `Store a value under a key and return when it is on the device. KEY and VALUE are read
-in the form of --format. Without VALUE the bytes of standard input are the value, as they are.
-A file or a bucket that is missing is an error, or made with --create.`,
+		Long: `Store a value under a key and return when it is on the device. KEY and VALUE
+are read in the form of --format. Without VALUE the bytes of standard input are
+the value, as they are. A file or a bucket that is missing is an error, or made
+with --create.`,
 		Args: between(3, 4),
 		RunE: func(_ *cobra.Command, args []string) error {
 			path, err := plainPath(args[1])
@@ -44,7 +45,7 @@ func (a *app) valueArg(args []string) ([]byte, error) {
 	if len(args) == 1 {
 		return a.format.decode("the value", args[0])
 	}
-	value, err := io.ReadAll(io.LimitReader(a.in, math.MaxInt32))
+	value, err := io.ReadAll(io.LimitReader(a.typed(a.in, "the value"), math.MaxInt32))
 	if err != nil {
 		return nil, fmt.Errorf("read the value from standard input: %w", err)
 	}
@@ -60,25 +61,4 @@ func put(tx *mmdb.Tx, path bucketPath, create bool, key, value []byte) error {
 		return fmt.Errorf("put key %s into bucket %s: %w", shorten(textForm(key), 60), path, err)
 	}
 	return nil
-}
-
-// openOrCreate returns the bucket at path. A missing one is an error unless create is given.
-func openOrCreate(tx *mmdb.Tx, path bucketPath, create bool) (*mmdb.Bucket, error) {
-	if create {
-		return path.create(tx)
-	}
-	b, err := path.find(tx)
-	if err != nil {
-		return nil, fmt.Errorf("%w (--create makes missing buckets)", err)
-	}
-	return b, nil
-}
-
-// shorten cuts s to at most n runes and marks the cut.
-func shorten(s string, n int) string {
-	r := []rune(s)
-	if len(r) <= n {
-		return s
-	}
-	return string(r[:max(n-1, 0)]) + "…"
 }

@@ -72,7 +72,8 @@ func newRoot(a *app) *cobra.Command {
 
 A bucket is named by its path, a/b/c; in a name \/ is a slash, \\ a backslash
 and \xNN any byte. Keys and values are shown and read as text with the same
-escapes, or as --format hex, base64 or raw. After -- nothing is taken for a flag.
+escapes, or as --format hex, base64 or raw. After -- nothing is taken for a
+flag.
 
 Exit status: 0 success, 1 error, 2 wrong usage, 3 file in use, 4 file damaged.`,
 		SilenceErrors: true,
@@ -88,22 +89,33 @@ Exit status: 0 success, 1 error, 2 wrong usage, 3 file in use, 4 file damaged.`,
 		},
 	}
 	flags := root.PersistentFlags()
-	flags.DurationVar(&a.timeout, "timeout", time.Second, "how long to wait for a file that is in use (0: for ever)")
-	flags.Var(&a.format, "format", "form of keys and values: text, hex, base64 or raw")
+	flags.DurationVar(&a.timeout, "timeout", time.Second, "wait for a file in use (0: for ever)")
+	flags.Var(&a.format, "format", "keys, values: text, hex, base64 or raw")
 	flags.BoolVar(&a.json, "json", false, "write JSON for programs")
-	withBucket := []*cobra.Command{newStats(a), newBuckets(a), newGet(a), newScan(a), newPut(a), newDel(a), newDump(a)}
-	for _, cmd := range withBucket {
-		cmd.ValidArgsFunction = a.completeBucket
-	}
-	withFile := []*cobra.Command{newInfo(a), newPages(a), newPage(a), newCheck(a)}
-	for _, cmd := range withFile {
-		cmd.ValidArgsFunction = completeFile
-	}
-	root.AddCommand(withBucket...)
-	root.AddCommand(withFile...)
-	root.AddCommand(newLoad(a), newDemo(a), newVersion(a))
 	_ = root.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formatNames(), cobra.ShellCompDirectiveNoFileComp))
+	a.addCommands(root)
 	return root
+}
+
+// addCommands adds the commands in their groups, with what completes their arguments (nil: names of files).
+func (a *app) addCommands(root *cobra.Command) {
+	add := func(group string, complete cobra.CompletionFunc, commands ...*cobra.Command) {
+		if group != "" && !root.ContainsGroup(group) {
+			root.AddGroup(&cobra.Group{ID: group, Title: group})
+		}
+		for _, cmd := range commands {
+			cmd.GroupID, cmd.ValidArgsFunction = group, complete
+		}
+		root.AddCommand(commands...)
+	}
+	add("Try it:", nil, newDemo(a))
+	add("Keys and buckets:", a.completeKey, newGet(a), newPut(a), newDel(a))
+	add("Keys and buckets:", a.completeBucket, newScan(a), newBuckets(a))
+	add("The file and its pages:", completeFile, newInfo(a), newCheck(a), newPages(a), newPage(a))
+	add("The file and its pages:", a.completeBucket, newStats(a))
+	add("In and out:", a.completeBucket, newDump(a))
+	add("In and out:", nil, newLoad(a))
+	add("", nil, newVersion(a))
 }
 
 // interrupted returns an error when the run was asked to stop.

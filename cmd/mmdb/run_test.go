@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -58,9 +59,9 @@ func wantError(t *testing.T, code int, words []string, stdin string, args ...str
 }
 
 // TestTranscripts runs the commands in every testdata/*.golden and compares what they print. A line that
-// starts with "$ " is a command: mmdb ARGS, or write FILE TEXT. The lines up to the next
-// one are its output, errors marked with "! ", a status other than 0 with "? ".
-// Each transcript runs in a folder of its own.
+// starts with "$ " is a command: mmdb ARGS, or write FILE TEXT. In it {root:BUCKET} and {record} stand for numbers of
+// pages in FILE. The lines up to the next command are its output, errors marked with "! ", a status other than 0
+// with "? ". Each transcript runs in a folder of its own.
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.golden")
 	if err != nil || len(files) == 0 {
@@ -128,6 +129,11 @@ func step(t *testing.T, args []string) string {
 		}
 		stdin, args = string(b), args[:n-2]
 	}
+	for i, arg := range args {
+		if strings.HasPrefix(arg, "{") {
+			args[i] = itoa(namedPage(t, args[2], strings.Trim(arg, "{}")))
+		}
+	}
 	r := tool(stdin, args[1:]...)
 	var s strings.Builder
 	s.WriteString(r.out)
@@ -143,8 +149,23 @@ func step(t *testing.T, args []string) string {
 	return steady(s.String())
 }
 
-// unsteady is what differs from run to run: times, rates and hexadecimal
-// words that depend on the file's salt; and, where the transcript is not about it, the layout of the file.
+// namedPage returns the number of the page that a transcript names: root:BUCKET or record.
+func namedPage(t *testing.T, file, name string) uint64 {
+	t.Helper()
+	var info fileInfo
+	var bucket bucketInfo
+	text, into := mustRun(t, "", "info", file, "--json"), any(&info)
+	if path, ok := strings.CutPrefix(name, "root:"); ok {
+		text, into = mustRun(t, "", "buckets", file, path, "--depth", "1", "--json"), &bucket
+	}
+	if err := json.NewDecoder(strings.NewReader(text)).Decode(into); err != nil {
+		t.Fatal(err)
+	}
+	return max(info.RecordPage, bucket.Root)
+}
+
+// unsteady is what differs from run to run: times, rates, and hexadecimal words that depend on the file's salt; and what
+// depends on where in the file the pages come to stand, and where in a page the cells.
 var unsteady = []struct {
 	pattern *regexp.Regexp
 	with    string
@@ -154,17 +175,39 @@ var unsteady = []struct {
 	{regexp.MustCompile(`"seconds":[\d.e-]+`), `"seconds":0`},
 	{regexp.MustCompile(`\b[0-9a-f]{16}\b`), "0123456789abcdef"},
 	{regexp.MustCompile(`go1\.\S+ \w+/\w+`), "go1.0 system/arch"},
-	{regexp.MustCompile(`in \d+ pages, `), "in N pages, "},
-	{regexp.MustCompile(`("problems":0,"pages"|"root"):[1-9]\d*`), "$1:N"},
-	{regexp.MustCompile(`(?m)^( +\d+ +\d+ +)\d+(  \S+)$`), "${1}N$2"},
 	{regexp.MustCompile(`^mmdb \(?[^ ]+, file`), "mmdb VERSION, file"},
+	{regexp.MustCompile(`(in|has) [\d,]+ pages`), "$1 N pages"},
+	{regexp.MustCompile(`("problems":0,"pages"|"page"|"root"):[1-9]\d*`), "$1:N"}, // 0 is no page
+	{regexp.MustCompile(`("(?:fileSize|highWater|freePages|pendingPages|recordPage|recordChain|prevPage)"):\d+`), "$1:N"},
+	{regexp.MustCompile(`("(?:cell|garbage|written|freed|free|pending)"):\d+`), "$1:N"},
+	{regexp.MustCompile(`(?m)^( +[\d,]+ +\d+ +)\d+(  \S+)$`), "${1}N$2"},           // roots of buckets
+	{regexp.MustCompile(`(?m)^( +\d+) +\d+( +\d+ +[0-9a-f]{8} )`), "${1}     N$2"}, // cells of slots
 }
+
+// unsteadyLine is a line whose numbers depend on where the pages come to stand.
+var unsteadyLine = regexp.MustCompile(`(?m)^(page|file size|high water|free|pending|root|commit record|record before|sections) {2}.*$`)
+
+// unsteadyNumber is a number in such a line, with its unit.
+var unsteadyNumber = regexp.MustCompile(`\b\d([\d,.]*\d)?( pages?\b| bytes?\b| [KMG]?i?B\b)?`)
 
 func steady(s string) string {
 	for _, u := range unsteady {
 		s = u.pattern.ReplaceAllString(s, u.with)
 	}
-	return s
+	return unsteadyLine.ReplaceAllStringFunc(s, func(line string) string {
+		return unsteadyNumber.ReplaceAllStringFunc(line, func(n string) string {
+			_, unit, _ := strings.Cut(n, " ")
+			switch unit {
+			case "":
+				return "N"
+			case "page", "pages":
+				return "N pages"
+			case "byte", "bytes":
+				return "N bytes"
+			}
+			return "N KiB"
+		})
+	})
 }
 
 // words splits a command line at spaces; single quotes hold words together.

@@ -3,7 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"iter"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,7 +16,7 @@ type scanOptions struct {
 	reverse          bool
 	limit            uint64 // 0 is none
 	keysOnly         bool
-	full             bool // don't shorten values on a terminal
+	full             bool // don't cut what is long on a terminal
 }
 
 func newScan(a *app) *cobra.Command {
@@ -24,9 +24,10 @@ func newScan(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "scan FILE [BUCKET]",
 		Short: "List keys and values in order: a range, a prefix, backwards",
-		Long: `List the keys of a bucket in order, one a line with its value after a tab. The range
-is half open: --from is in it, --to is not. Nested buckets are listed as <bucket>; the root
-holds nothing else. On a terminal a long value is cut to the line, --full shows all of it.`,
+		Long: `List the keys of a bucket in order, one a line with its value after a tab. The
+range is half open: --from is in it, --to is not. Nested buckets are listed as
+<bucket>; the root holds nothing else. On a terminal what is long is cut to the
+line, --full shows all of it.`,
 		Args: between(1, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			path, err := pathArg(args, 1)
@@ -53,7 +54,7 @@ holds nothing else. On a terminal a long value is cut to the line, --full shows 
 	flags.BoolVar(&o.reverse, "reverse", false, "last key first")
 	flags.Uint64Var(&o.limit, "limit", 0, "stop after so many keys (0: none)")
 	flags.BoolVar(&o.keysOnly, "keys-only", false, "leave out the values")
-	flags.BoolVar(&o.full, "full", false, "don't cut long values on a terminal")
+	flags.BoolVar(&o.full, "full", false, "don't cut long keys and values on a terminal")
 	return cmd
 }
 
@@ -98,26 +99,25 @@ func prefixEnd(prefix []byte) []byte {
 	return nil
 }
 
+// scan prints the keys from lo up to hi of b.
 func (a *app) scan(b *mmdb.Bucket, lo, hi []byte, o scanOptions) error {
-	var seq iter.Seq2[[]byte, []byte]
-	if o.reverse {
-		seq = b.Backward(lo, hi)
-	} else {
-		seq = b.Range(lo, hi)
-	}
 	if lo != nil && hi != nil && bytes.Compare(lo, hi) >= 0 {
 		return nil
 	}
-	width := 0
+	seq := b.Range
+	if o.reverse {
+		seq = b.Backward
+	}
+	p := pairPrinter{a: a, bucket: b, keysOnly: o.keysOnly}
 	if isTerminal(a.out.file) && !o.full && a.format != formatRaw {
-		width = a.width()
+		p.width = a.width()
 	}
 	var n uint64
-	for key, value := range seq {
+	for key, value := range seq(lo, hi) {
 		if err := a.interrupted(); err != nil {
 			return err
 		}
-		if err := a.printPair(b, key, value, o.keysOnly, width); err != nil {
+		if err := p.print(key, value); err != nil {
 			return err
 		}
 		if n++; n == o.limit {
@@ -127,22 +127,41 @@ func (a *app) scan(b *mmdb.Bucket, lo, hi []byte, o scanOptions) error {
 	return nil
 }
 
-// printPair prints one line. A value is cut so that the line fits in width columns,
-// 0 is no limit. A nil value means that key is a nested bucket of b.
-func (a *app) printPair(b *mmdb.Bucket, key, value []byte, keysOnly bool, width int) error {
-	if a.json {
-		return a.printJSON(a.jsonPair(b, key, value, keysOnly))
+// pairPrinter prints keys with their values, one a line, with a tab between or, when there is a width, in
+// columns and cut to it.
+type pairPrinter struct {
+	a        *app
+	bucket   *mmdb.Bucket
+	keysOnly bool
+	width    int // columns of the terminal, 0 is no limit
+	column   int // where the values start; long keys move it
+}
+
+// print prints one line. A nil value means that key is a nested bucket.
+func (p *pairPrinter) print(key, value []byte) error {
+	if p.a.json {
+		return p.a.printJSON(p.a.jsonPair(p.bucket, key, value, p.keysOnly))
 	}
-	name := a.format.encode(key)
-	a.out.WriteString(name)
+	name, gap, room := p.a.format.encode(key), "\t", 0
+	if p.width > 0 {
+		name = p.a.cut(key, max(p.width-30, 24))
+		n := textColumns(name)
+		next := max(p.column, (n+2+7)/8*8)
+		if next <= p.width/2 {
+			p.column = next
+		}
+		gap, room = strings.Repeat(" ", next-n), max(p.width-next, 24)
+	}
+	out := p.a.out
+	out.WriteString(name)
 	switch {
 	case value == nil:
-		a.out.WriteString("\t<bucket" + nestedKeys(b, key) + ">")
-	case !keysOnly:
-		a.out.WriteByte('\t')
-		a.out.WriteString(a.cutValue(value, width, 8*(len(name)/8+1)))
+		out.WriteString(gap + "<bucket" + nestedKeys(p.bucket, key) + ">")
+	case !p.keysOnly:
+		out.WriteString(gap)
+		out.WriteString(p.a.cut(value, room))
 	}
-	return a.out.WriteByte('\n')
+	return out.WriteByte('\n')
 }
 
 func nestedKeys(b *mmdb.Bucket, key []byte) string {
@@ -154,28 +173,29 @@ func nestedKeys(b *mmdb.Bucket, key []byte) string {
 
 func (a *app) jsonPair(b *mmdb.Bucket, key, value []byte, keysOnly bool) keyValue {
 	v := keyValue{Key: a.format.encode(key), Bucket: value == nil}
-	if sub := b.Bucket(key); value == nil && sub != nil {
-		keys := sub.Len()
-		v.Keys = &keys
-	}
-	if value != nil && !keysOnly {
+	switch {
+	case value == nil:
+		if sub := b.Bucket(key); sub != nil {
+			keys := sub.Len()
+			v.Keys = &keys
+		}
+	case !keysOnly:
 		text := a.format.encode(value)
 		v.Value = &text
 	}
 	return v
 }
 
-// cutValue returns the value in its form, cut to the columns that are left of
-// width, with its length in bytes where it was cut.
-func (a *app) cutValue(value []byte, width, used int) string {
-	if width == 0 {
-		return a.format.encode(value)
+// cut returns a key or value in its form, cut to room columns (0 is no limit), with its length in bytes where
+// it was cut.
+func (a *app) cut(b []byte, room int) string {
+	if room == 0 {
+		return a.format.encode(b)
 	}
-	room := max(width-used, 24)
-	note := fmt.Sprintf(" (%s bytes)", count(len(value)))
-	text := a.format.encode(value[:min(len(value), width)])
-	if len(value) <= width && len([]rune(text)) <= room {
+	text := a.format.encode(b[:min(len(b), 4*room)]) // more than fits
+	if textColumns(text) <= room {
 		return text
 	}
-	return shorten(text+" ", max(room-len(note), 8)) + note
+	note := fmt.Sprintf(" (%s bytes)", count(len(b)))
+	return shorten(text, room-len(note)) + note
 }

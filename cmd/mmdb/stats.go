@@ -33,8 +33,8 @@ func newStats(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "stats FILE [BUCKET]",
 		Short: "Count keys, buckets and pages, and show how full the pages are",
-		Long: `Count keys, buckets and pages of the whole database, or of one bucket with all that
-is nested in it, and show how full the pages are.`,
+		Long: `Count keys, buckets and pages of the whole database, or of one bucket with all
+that is nested in it, and show how full the pages are.`,
 		Args: between(1, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			path, err := pathArg(args, 1)

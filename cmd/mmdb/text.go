@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strconv"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -62,6 +63,42 @@ func visible(s string) string {
 		s = s[n:]
 	}
 	return string(out)
+}
+
+// shorten cuts s to at most n columns of a terminal and marks the cut.
+func shorten(s string, n int) string {
+	used, fits := 0, 0
+	for i, r := range s {
+		if used += columns(r); used < n {
+			fits = i + utf8.RuneLen(r)
+		}
+		if used > n {
+			return s[:fits] + "…"
+		}
+	}
+	return s
+}
+
+// columns returns how many columns of a terminal a printable character takes, as nearly as its script tells.
+func columns(r rune) int {
+	switch {
+	case r < 0x300:
+		return 1
+	case unicode.In(r, unicode.Mn, unicode.Me):
+		return 0
+	case unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul),
+		r >= 0x3000 && r < 0x3040, r >= 0xff01 && r <= 0xff60, r >= 0x1f300 && r < 0x1fb00:
+		return 2
+	}
+	return 1
+}
+
+// textColumns returns how many columns of a terminal s takes.
+func textColumns(s string) (n int) {
+	for _, r := range s {
+		n += columns(r)
+	}
+	return n
 }
 
 // parseText reads the text form: the inverse of appendText. \/ is a slash, so
