@@ -41,8 +41,8 @@
 //
 // # Order of reading
 //
-// store.go and snapshot.go, readers.go, tx.go; then search.go, cursor.go and put.go, split.go, spread.go, delete.go
-// for the trees; writer.go, fold.go, seal.go, commit.go for the commit; space.go and grow.go for free space and the file;
+// store.go and snapshot.go, readers.go, tx.go; then search.go, cursor.go, bucket.go, nest.go and put.go, split.go, spread.go, delete.go
+// for the trees; writetx.go, writer.go, fold.go, seal.go, commit.go for the commit; space.go and grow.go for free space and the file;
 // create.go, open.go and recover.go for its life; walk.go and check.go for what must hold.
 //
 // Package tx knows nothing of the public DB type, and leaves bytes on disk to page, free space to freelist and the
