@@ -116,7 +116,7 @@ func (t *Tx) PageBytes(no uint64) (b []byte, err error) {
 // Page describes page no, the run that starts there, or the free or pending extent that it lies in. A page inside a run
 // is of unknown kind. It reads the free list anew: to look at many pages use Pages.
 func (t *Tx) Page(no uint64) (PageInfo, error) {
-	b, err := t.PageBytes(no)
+	found, err := t.describe(page.No(no))
 	if err != nil {
 		return PageInfo{}, err
 	}
@@ -129,22 +129,29 @@ func (t *Tx) Page(no uint64) (PageInfo, error) {
 			return p, nil
 		}
 	}
-	return t.describe(page.No(no), b), nil
+	return found, nil
 }
 
-// describe reads the header of b. What does not verify is unknown.
-func (t *Tx) describe(no page.No, b []byte) PageInfo {
-	p := PageInfo{Number: uint64(no), Run: 1, Kind: "unknown"}
+// describe reads page no. What does not verify is unknown.
+func (t *Tx) describe(no page.No) (p PageInfo, err error) {
+	if !t.managed {
+		defer t.exitErr(enter(), &err)
+	}
+	b, err := t.PageBytes(uint64(no))
+	if err != nil {
+		return p, err
+	}
+	p = PageInfo{Number: uint64(no), Run: 1, Kind: "unknown"}
 	if no < t.store.first {
 		p.Kind = "meta"
-		return p
+		return p, nil
 	}
 	if err := page.Verify(b, t.store.pageSize, no, t.store.salt); err != nil {
 		p.Problem = err.Error()
 		if c, ok := asCorrupt(err); ok {
 			p.Problem = c.Reason
 		}
-		return p
+		return p, nil
 	}
 	p.Run, p.Tree, p.Level, p.Born = len(b)>>t.shift, uint64(page.TreeNo(b)), int(page.Level(b)), uint64(page.Born(b))
 	switch page.KindOf(b) {
@@ -159,7 +166,7 @@ func (t *Tx) describe(no page.No, b []byte) PageInfo {
 	case page.KindRecord:
 		p.Kind, p.Used, p.Capacity = "record", len(page.RunPayload(b)), len(b)-page.RunHeaderSize
 	}
-	return p
+	return p, nil
 }
 
 // Pages iterates over everything below the high water in address order: pages and runs in use, free and pending
@@ -182,12 +189,10 @@ func (t *Tx) Pages() iter.Seq2[PageInfo, error] {
 			case no < t.store.first:
 				p = PageInfo{Number: 0, Run: int(t.store.first), Kind: "meta"}
 			default:
-				b, err := t.PageBytes(uint64(no))
-				if err != nil {
+				if p, err = t.describe(no); err != nil {
 					yield(PageInfo{}, err)
 					return
 				}
-				p = t.describe(no, b)
 			}
 			if !yield(p, nil) {
 				return
