@@ -353,14 +353,7 @@ func TestDamagedFile(t *testing.T) {
 func damage(t *testing.T, file, kind string) {
 	t.Helper()
 	no := lastPage(t, file, kind)
-	f, err := os.OpenFile(file, os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if _, err := f.WriteAt([]byte("damage"), int64(no)*4096+4000); err != nil {
-		t.Fatal(err)
-	}
+	damagePage(t, file, no)
 	r := tool("", "page", file, itoa(no))
 	if r.code != exitCorrupt || !strings.Contains(r.out, "problem") {
 		t.Errorf("page %d: status %d, %s", no, r.code, r.out)

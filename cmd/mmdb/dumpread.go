@@ -77,20 +77,27 @@ func trimEnd(line []byte) []byte {
 	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
 }
 
-// section reads the next header; io.EOF when the dump is at its end.
-func (d *dumpReader) section() (section, error) {
+// version reads the first line of a header; io.EOF when the dump is at its end.
+func (d *dumpReader) version() error {
 	line, err := d.readLine(maxHeaderLine)
 	for err == nil && len(line) == 0 {
 		line, err = d.readLine(maxHeaderLine)
 	}
-	if err != nil {
-		return section{}, err
-	}
 	switch text := string(line); {
+	case err != nil:
+		return err
 	case !strings.HasPrefix(text, "VERSION="):
-		return section{}, d.errorf("VERSION=3 expected: this is not a dump")
+		return d.errorf("VERSION=3 expected: this is not a dump")
 	case text != "VERSION=3":
-		return section{}, d.errorf("%s: only version 3 is known", shorten(text, 40))
+		return d.errorf("%s: only version 3 is known", shorten(text, 40))
+	}
+	return nil
+}
+
+// section reads the next header; io.EOF when the dump is at its end.
+func (d *dumpReader) section() (section, error) {
+	if err := d.version(); err != nil {
+		return section{}, err
 	}
 	s := section{line: d.line}
 	format := ""
