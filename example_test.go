@@ -1,0 +1,263 @@
+package mmdb_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+	"time"
+
+	"mmdb"
+)
+
+// market is a new database with the bucket "fruit": what there is, and how many. The function it returns checks, closes
+// and removes it.
+func market() (*mmdb.DB, func()) {
+	dir, err := os.MkdirTemp("", "mmdb-example-")
+	if err != nil {
+		log.Fatal(err)
+	}
+	db, err := mmdb.Open(filepath.Join(dir, "market.mmdb"), 0o600, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	update(db, func(tx *mmdb.Tx) error {
+		fruit, err := tx.CreateBucket([]byte("fruit"))
+		for k, v := range map[string]string{"apple": "3", "banana": "5", "cherry": "8", "damson": "2", "elderberry": "9"} {
+			err = errors.Join(err, fruit.Put([]byte(k), []byte(v)))
+		}
+		return err
+	})
+	return db, func() {
+		err := db.View(func(tx *mmdb.Tx) error {
+			for problem := range tx.Check() {
+				fmt.Println("check:", problem)
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, mmdb.ErrDatabaseNotOpen) {
+			fmt.Println("check:", err)
+		}
+		if err := errors.Join(db.Close(), os.RemoveAll(dir)); err != nil {
+			fmt.Println(err)
+		}
+	}
+}
+
+// view and update are View and Update for examples that show something else.
+func view(db *mmdb.DB, fn func(tx *mmdb.Tx) error) {
+	if err := db.View(fn); err != nil {
+		fmt.Println(err)
+	}
+}
+
+func update(db *mmdb.DB, fn func(tx *mmdb.Tx) error) {
+	if err := db.Update(fn); err != nil {
+		fmt.Println(err)
+	}
+}
+
+func Example() {
+	dir, err := os.MkdirTemp("", "mmdb-example-")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+
+	db, err := mmdb.Open(filepath.Join(dir, "my.mmdb"), 0o600, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+
+	err = db.Update(func(tx *mmdb.Tx) error { // all or nothing, and durable when Update returns
+		fruit, err := tx.CreateBucketIfNotExists([]byte("fruit"))
+		if err != nil {
+			return err
+		}
+		return fruit.Put([]byte("apple"), []byte("3"))
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	err = db.View(func(tx *mmdb.Tx) error { // one commit, whole, whatever happens meanwhile
+		fmt.Printf("apples: %s\n", tx.Bucket([]byte("fruit")).Get([]byte("apple")))
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	// Output: apples: 3
+}
+
+func ExampleOpen() {
+	db, done := market()
+	defer done()
+
+	// Somebody has the file: wait for a while, but not for ever.
+	_, err := mmdb.Open(db.Path(), 0o600, &mmdb.Options{Timeout: 10 * time.Millisecond})
+	fmt.Println(errors.Is(err, mmdb.ErrTimeout))
+	// Output: true
+}
+
+func ExampleOptions() {
+	_, done := market()
+	defer done()
+	dir, err := os.MkdirTemp("", "mmdb-example-")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+
+	db, err := mmdb.Open(filepath.Join(dir, "big.mmdb"), 0o600, &mmdb.Options{
+		PageSize: 16384,    // of a new file
+		MaxSize:  1 << 30,  // bytes; a change that needs more is refused
+		MaxDirty: 16 << 20, // bytes that a transaction keeps in memory
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+	view(db, func(tx *mmdb.Tx) error {
+		fmt.Println(tx.Info().PageSize)
+		return nil
+	})
+	// Output: 16384
+}
+
+func ExampleDB_View() {
+	db, done := market()
+	defer done()
+
+	err := db.View(func(tx *mmdb.Tx) error {
+		v := tx.Bucket([]byte("fruit")).Get([]byte("cherry"))
+		fmt.Printf("%s\n", v) // v is valid in here only
+		return nil
+	})
+	fmt.Println(err)
+	// Output:
+	// 8
+	// <nil>
+}
+
+func ExampleDB_Update() {
+	db, done := market()
+	defer done()
+
+	err := db.Update(func(tx *mmdb.Tx) error {
+		fruit := tx.Bucket([]byte("fruit"))
+		if err := fruit.Put([]byte("apple"), []byte("0")); err != nil {
+			return err
+		}
+		return errors.New("out of apples") // nothing is changed
+	})
+	fmt.Println(err)
+	view(db, func(tx *mmdb.Tx) error {
+		fmt.Printf("%s\n", tx.Bucket([]byte("fruit")).Get([]byte("apple")))
+		return nil
+	})
+	// Output:
+	// out of apples
+	// 3
+}
+
+func ExampleDB_Batch() {
+	db, done := market()
+	defer done()
+
+	err := db.Batch(func(tx *mmdb.Tx) error {
+		return tx.Bucket([]byte("fruit")).Put([]byte("fig"), []byte("1"))
+	})
+	fmt.Println(err)
+	// Output: <nil>
+}
+
+func ExampleDB_Begin() {
+	db, done := market()
+	defer done()
+
+	tx, err := db.Begin(true)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer tx.Rollback() // does nothing after Commit
+	if err := tx.Bucket([]byte("fruit")).Delete([]byte("damson")); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(tx.Commit())
+	// Output: <nil>
+}
+
+func ExampleDB_Close() {
+	db, done := market()
+	defer done()
+
+	fmt.Println(db.Close()) // waits for open transactions
+	fmt.Println(db.View(func(*mmdb.Tx) error { return nil }))
+	// Output:
+	// <nil>
+	// database not open
+}
+
+func ExampleDB_Sync() {
+	db, done := market()
+	defer done()
+
+	fmt.Println(db.Sync()) // every commit is durable already
+	// Output: <nil>
+}
+
+func ExampleDB_Path() {
+	db, done := market()
+	defer done()
+
+	fmt.Println(filepath.Base(db.Path()))
+	// Output: market.mmdb
+}
+
+func ExampleDB_IsReadOnly() {
+	db, done := market()
+	defer done()
+
+	path := db.Path()
+	db.Close()
+	ro, err := mmdb.Open(path, 0, &mmdb.Options{ReadOnly: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer ro.Close()
+	fmt.Println(ro.IsReadOnly())
+	fmt.Println(ro.Update(func(*mmdb.Tx) error { return nil }))
+	// Output:
+	// true
+	// database is in read-only mode
+}
+
+func ExampleDB_Stats() {
+	db, done := market()
+	defer done()
+
+	before := db.Stats()
+	update(db, func(tx *mmdb.Tx) error {
+		return tx.Bucket([]byte("fruit")).Put([]byte("fig"), []byte("1"))
+	})
+	s := db.Stats()
+	fmt.Println("flushes of a commit:", s.Flushes-before.Flushes)
+	fmt.Println("open readers:", s.OpenReaders)
+	// Output:
+	// flushes of a commit: 1
+	// open readers: 0
+}
+
+func ExampleDB_String() {
+	db, done := market()
+	defer done()
+
+	fmt.Println(bytes.HasSuffix([]byte(db.String()), []byte("market.mmdb\">")))
+	fmt.Println(fmt.Sprintf("%#v", db) == db.GoString())
+	// Output:
+	// true
+	// true
+}
