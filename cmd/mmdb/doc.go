@@ -15,7 +15,9 @@
 //     many. Keys and values in it are strings in the form that --format names.
 //   - An error is one line on standard error. The exit status is 0 for success,
 //     1 for an error, 2 for wrong usage, 3 when the file is in use by another
-//     process, 4 when the file is damaged and 130 after an interrupt. A reader of standard output
-//     that goes away ends the command quietly.
+//     process, 4 when the file is damaged and 130 after an interrupt. A reader
+//     of standard output that goes away ends the command quietly.
+//   - On a terminal, work that takes a while shows a progress bar on standard
+//     error, and what is to be typed is asked for.
 //   - MMDB_TRACE=1 in the environment adds the stack to an internal error.
 package main

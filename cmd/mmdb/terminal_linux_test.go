@@ -75,6 +75,7 @@ func TestBarOnTerminal(t *testing.T) {
 	tty, _, screen := terminal(t, 100)
 	a := &app{err: tty}
 	bar := a.bar("working", 1000, false)
+	bar.after = time.Now().Add(time.Hour)
 	bar.add(10)
 	if s := screen(); s != "" {
 		t.Errorf("a bar at once: %q", s)
