@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mmdb"
+	"mmdb/mmapfile"
 )
 
 // crashOptions returns the options of the workload with this seed: mostly the
@@ -139,21 +140,60 @@ func TestCrashLargeCommit(t *testing.T) {
 	t.Logf("%+v", report)
 }
 
+// faultTrace records a run in which calls fail.
+func faultTrace(t testing.TB, o mmdb.Options, in *Injector, ops []Op) (*Trace, error) {
+	rec := NewRecorder(in.Seam)
+	o.Seam = rec.Seam
+	r := &Runner{Path: filepath.Join(imageDir(t), "db"), Options: o, Observer: rec}
+	if err := RunFault(r, in, ops); err != nil {
+		return nil, err
+	}
+	return &Trace{DB: r.Path, Events: rec.Events(), States: r.States}, putsBack(rec.Events(), r.Path)
+}
+
+// putsBack holds a trace to the order that invariant I7 asks for: after a
+// failed flush the next thing that happens to the file is that the meta slot
+// which was written before it is written again.
+func putsBack(events []Event, path string) error {
+	slot := int64(-1) // written, not flushed
+	failed := false
+	for i, e := range events {
+		switch {
+		case e.Path != path:
+		case isMeta(e) && failed:
+			if e.Offset != slot {
+				return fmt.Errorf("event %d: the slot at %d was not put back, but %s", i, slot, e)
+			}
+			slot, failed = -1, false
+		case isMeta(e):
+			slot = e.Offset
+		case e.Kind == EventFlushEnd && e.Op == mmapfile.OpMsync && e.Failed:
+			failed = slot >= 0
+		case e.Kind == EventFlushEnd && !e.Failed:
+			slot = -1
+		case failed && e.Kind != EventMark:
+			return fmt.Errorf("event %d: the slot at %d was not put back, but %s", i, slot, e)
+		}
+	}
+	if failed {
+		return fmt.Errorf("the slot at %d was never put back", slot)
+	}
+	return nil
+}
+
 // TestCrashAfterFaults crashes workloads in which a flush or a write failed.
 func TestCrashAfterFaults(t *testing.T) {
 	ops := Generate(FromSeed(99, 1<<20), CrashProfile, 40)
 	images := 0
 	for n := 1; ; n += 1 + n/4 {
 		in := &Injector{Kind: FaultEIO, N: n}
-		rec := NewRecorder(in.Seam)
-		r := &Runner{Path: filepath.Join(imageDir(t), "db"), Options: mmdb.Options{Seam: rec.Seam}, Observer: rec}
-		if err := RunFault(r, in, ops); err != nil {
+		tr, err := faultTrace(t, mmdb.Options{}, in, ops)
+		if err != nil {
 			t.Fatalf("%s at call %d: %v", in.Kind, n, err)
 		}
 		if len(in.Hits()) == 0 {
 			break
 		}
-		tr := &Trace{DB: r.Path, Events: rec.Events(), States: r.States}
 		report, err := crashAll(t, tr, CrashConfig{Seed: uint64(n), Extra: 1, Recrash: 201, Keep: keepDir(t)})
 		if err != nil {
 			t.Fatalf("%s at call %d (%s): %v", in.Kind, n, in.Hits()[0].Kind, err)
