@@ -265,5 +265,6 @@ func (w *writer) publish(m *page.Meta, checkpoint bool) {
 	w.space.AddPending(w.freed)
 	w.st.published.Store(w.st.newSnapshot(m))
 	w.st.counts.commits.Add(1)
+	w.countSpace()
 	w.shrinkFile()
 }

@@ -16,6 +16,7 @@ type dirtySet struct {
 	entries  []dirtyEntry
 	unused   []uint32 // indices without a page
 	retired  [][]byte // pages out of the tree that still back a caller's slices
+	limbo    [][]byte // pages that left the tree in the running change: its arguments may be slices of them
 	live     int64    // bytes of entries in use
 }
 
@@ -63,17 +64,26 @@ func (d *dirtySet) pin(ref page.Ref) {
 // pinned reports whether the cells of ref's page must stay where they are.
 func (d *dirtySet) pinned(ref page.Ref) bool { return d.entries[ref.Index()].pinned }
 
-// release takes the page at index i out of the set. Its memory is used again at once unless it is pinned.
+// release takes the page at index i out of the set. Its memory is used again from the next change on, unless it is
+// pinned.
 func (d *dirtySet) release(i uint32) {
 	e := &d.entries[i]
 	d.live -= int64(len(e.buf))
 	if e.pinned {
 		d.retired = append(d.retired, e.buf)
 	} else {
-		d.arena.Free(e.buf)
+		d.limbo = append(d.limbo, e.buf)
 	}
 	*e = dirtyEntry{}
 	d.unused = append(d.unused, i)
+}
+
+// drain gives the memory of released pages back: a new change begins.
+func (d *dirtySet) drain() {
+	for _, b := range d.limbo {
+		d.arena.Free(b)
+	}
+	d.limbo = d.limbo[:0]
 }
 
 // reset forgets everything: the transaction has ended.
@@ -86,6 +96,7 @@ func (d *dirtySet) reset() {
 	for _, b := range d.retired {
 		d.arena.Free(b)
 	}
+	d.drain()
 	d.arena.Reset()
 	if cap(d.entries) > keepEntries {
 		d.entries, d.unused = nil, nil

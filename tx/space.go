@@ -19,7 +19,14 @@ func (w *writer) loadSpace(m *page.Meta) error {
 		return err
 	}
 	w.space, w.chain = space, links
+	w.countSpace()
 	return nil
+}
+
+// countSpace keeps the figures of the free list for Stats.
+func (w *writer) countSpace() {
+	w.st.counts.freePages.Store(w.space.FreePages())
+	w.st.counts.pendingPages.Store(w.space.PendingPages())
 }
 
 // replayChain reads the newest checkpoint at or before commit m and applies the records after it. data is the mapping. It returns the list,

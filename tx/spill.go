@@ -6,6 +6,7 @@ import "mmdb/page"
 // written ahead of the commit and read back from the file from then on. It is called before a change, when no
 // path is in use. The commit then takes two flushes (I4).
 func (t *Tx) room() error {
+	t.w.dirty.drain()
 	if t.w.dirty.live <= t.store.opts.MaxDirty {
 		return nil
 	}

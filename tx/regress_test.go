@@ -1,0 +1,146 @@
+package tx
+
+import (
+	"bytes"
+	"fmt"
+	"path/filepath"
+	"testing"
+)
+
+// openTest opens a database that is checked and closed at the end of the test.
+func openTest(t *testing.T, opts *Options) *Store {
+	t.Helper()
+	st, err := Open(filepath.Join(t.TempDir(), "test.mmdb"), 0o600, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := st.View(func(tx *Tx) error {
+			for err := range tx.Check() {
+				t.Error(err)
+			}
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return st
+}
+
+// update runs fn in an Update that must succeed.
+func update(t *testing.T, st *Store, fn func(tx *Tx)) {
+	t.Helper()
+	if err := st.Update(func(tx *Tx) error { fn(tx); return nil }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A bucket that was moved and opened again was reachable twice, through its handle and through its new cell, so a spill
+// wrote its pages twice and freed them twice.
+func TestMovedBucketOpenedAgainSpillsOnce(t *testing.T) {
+	st := openTest(t, &Options{MaxDirty: 256 << 10})
+	value := make([]byte, 100)
+	update(t, st, func(tx *Tx) {
+		a, _ := tx.CreateBucket([]byte("a"))
+		d, _ := tx.CreateBucket([]byte("d"))
+		c, _ := a.CreateBucket([]byte("c"))
+		for i := range 300 {
+			c.Put(fmt.Appendf(nil, "c%04d", i), value)
+		}
+		if err := a.MoveBucket([]byte("c"), d); err != nil {
+			t.Fatal(err)
+		}
+		c = d.Bucket([]byte("c"))
+		for i := range 5000 {
+			a.Put(fmt.Appendf(nil, "a%05d", i), value)
+			c.Put(fmt.Appendf(nil, "d%05d", i), value)
+		}
+		if tx.Stats().PagesSpilled == 0 {
+			t.Error("nothing was spilled")
+		}
+	})
+	st.View(func(tx *Tx) error {
+		if n := tx.Bucket([]byte("d")).Bucket([]byte("c")).Len(); n != 5300 {
+			t.Error(n, "keys")
+		}
+		return nil
+	})
+}
+
+// With pages of 64 KiB a leaf is as large as a run that is written without a copy, and was compacted onto itself.
+func TestLargestPagesWithRemovedCells(t *testing.T) {
+	st := openTest(t, &Options{PageSize: 65536})
+	for range 3 {
+		update(t, st, func(tx *Tx) {
+			b, _ := tx.CreateBucketIfNotExists([]byte("b"))
+			for i := range 500 {
+				b.Put(fmt.Appendf(nil, "%04d", i), make([]byte, 100+i))
+			}
+			for i := 0; i < 500; i += 2 {
+				b.Delete(fmt.Appendf(nil, "%04d", i))
+			}
+		})
+	}
+}
+
+// A value that PutReserve returned is no slice that must outlive the next change, but it may be that change's argument.
+func TestReservedValueIsAnArgumentOfTheNextChange(t *testing.T) {
+	st := openTest(t, nil)
+	update(t, st, func(tx *Tx) {
+		b, _ := tx.CreateBucket([]byte("b"))
+		for i := range 2000 {
+			key := fmt.Appendf(nil, "%05d", i*7919%2000)
+			v, err := b.PutReserve(key, 700)
+			if err != nil {
+				t.Fatal(err)
+			}
+			copy(v, bytes.Repeat(key, 140))
+			if err := b.Put(append([]byte("copy"), key...), v); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	st.View(func(tx *Tx) error {
+		b := tx.Bucket([]byte("b"))
+		for i := range 2000 {
+			key := fmt.Appendf(nil, "%05d", i)
+			if want := bytes.Repeat(key, 140); !bytes.Equal(b.Get(key), want) || !bytes.Equal(b.Get(append([]byte("copy"), key...)), want) {
+				t.Fatalf("%s differs", key)
+			}
+		}
+		return nil
+	})
+}
+
+// A cursor beside the first or last item lost its place when the bucket changed.
+func TestCursorBesideTheItemsKeepsItsPlace(t *testing.T) {
+	st := openTest(t, nil)
+	update(t, st, func(tx *Tx) {
+		b, _ := tx.CreateBucket([]byte("b"))
+		c := b.Cursor()
+		want := func(what string, k []byte, key string) {
+			t.Helper()
+			if string(k) != key {
+				t.Errorf("%s: %q, want %q", what, k, key)
+			}
+		}
+		k, _ := c.First()
+		want("First of nothing", k, "")
+		b.Put([]byte("m"), nil)
+		k, _ = c.Next()
+		want("Next from the start", k, "m")
+		k, _ = c.SeekLE([]byte("a"))
+		want("SeekLE before all", k, "")
+		b.Put([]byte("n"), nil)
+		k, _ = c.Next()
+		want("Next from before all", k, "m")
+		k, _ = c.Seek([]byte("y"))
+		want("Seek behind all", k, "")
+		b.Put([]byte("z"), nil)
+		k, _ = c.Next()
+		want("Next from between", k, "z")
+	})
+}
