@@ -205,7 +205,8 @@ func TestUsageErrors(t *testing.T) {
 		want string
 		args []string
 	}{
-		{"unknown command", []string{"frobnicate"}},
+		{"unknown command frobnicate (", []string{"frobnicate"}},
+		{"unknown command infos, did you mean info? (", []string{"infos"}},
 		{"unknown flag: --frob", []string{"info", "--frob"}},
 		{"info takes 1 argument, not 0: info FILE", []string{"info"}},
 		{"put takes 3 to 4 arguments, not 1", []string{"put", "a"}},

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -78,7 +80,7 @@ flag.
 Exit status: 0 success, 1 error, 2 wrong usage, 3 file in use, 4 file damaged.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          unknownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if a.json && a.format == formatRaw {
@@ -116,6 +118,19 @@ func (a *app) addCommands(root *cobra.Command) {
 	add("In and out:", a.completeBucket, newDump(a))
 	add("In and out:", nil, newLoad(a))
 	add("", nil, newVersion(a))
+}
+
+// unknownCommand refuses arguments of the root command: they are no command, but may be nearly one.
+func unknownCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	text := "unknown command " + args[0]
+	root.SuggestionsMinimumDistance = 2
+	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+		text += ", did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return usageError{errors.New(text)}
 }
 
 // interrupted returns an error when the run was asked to stop.
