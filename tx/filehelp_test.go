@@ -44,7 +44,7 @@ func childCommand(t *testing.T, name string, args ...string) *exec.Cmd {
 	exe, err := os.Executable()
 	noError(t, err)
 	cmd := exec.Command(exe, args...)
-	cmd.Env = append(os.Environ(), childVariable+"="+name)
+	cmd.Env = append(os.Environ(), childVariable+"="+name, "GORACE=atexit_sleep_ms=0")
 	return cmd
 }
 
@@ -117,6 +117,19 @@ func putInto(tx *Tx, from, to int) error {
 	return err
 }
 
+// putLarge puts a value of n bytes into bucket "z".
+func putLarge(st *Store, key string, n int) error {
+	return st.Update(func(tx *Tx) error { return largeInto(tx, key, n) })
+}
+
+func largeInto(tx *Tx, key string, n int) error {
+	z, err := tx.CreateBucketIfNotExists([]byte("z"))
+	if err != nil {
+		return err
+	}
+	return z.Put([]byte(key), make([]byte, n))
+}
+
 // wantKeys ends the test unless bucket "b" holds exactly keys 0 to n, or is missing with n = 0.
 func wantKeys(t *testing.T, st *Store, n int) {
 	t.Helper()
@@ -135,8 +148,12 @@ func keysAre(tx *Tx, n int) error {
 		return fmt.Errorf("%d keys, should be %d", b.Len(), n)
 	}
 	for i := range n {
-		if v := b.Get(testKey(i)); !bytes.Equal(v, testValue(i)) {
-			return fmt.Errorf("key %d: value %q (%v)", i, v, tx.Err())
+		v := b.Get(testKey(i))
+		if tx.Err() != nil {
+			return fmt.Errorf("key %d: %w", i, tx.Err())
+		}
+		if !bytes.Equal(v, testValue(i)) {
+			return fmt.Errorf("key %d: value %q", i, v)
 		}
 	}
 	return nil
