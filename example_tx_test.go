@@ -249,7 +249,7 @@ func ExampleTx_CheckProgress() {
 
 	view(db, func(tx *mmdb.Tx) error {
 		var last, of uint64
-		for err := range tx.CheckProgress(func(pages, total uint64) { last, of = pages, total }) {
+		for err := range tx.CheckProgress(func(pages, total uint64) bool { last, of = pages, total; return true }) {
 			return err
 		}
 		fmt.Println(last <= of)

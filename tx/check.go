@@ -23,8 +23,9 @@ func asCorrupt(err error) (*page.CorruptError, bool) {
 // transaction must not have changed anything yet. The cost is one read of the file, and a bit of memory per page.
 func (t *Tx) Check() iter.Seq[error] { return t.CheckProgress(nil) }
 
-// CheckProgress is Check, and tells report from time to time how many pages of how many were examined.
-func (t *Tx) CheckProgress(report func(done, total uint64)) iter.Seq[error] {
+// CheckProgress is Check, and tells report from time to time how many pages of how many were examined; when report
+// returns false the check ends there.
+func (t *Tx) CheckProgress(report func(done, total uint64) bool) iter.Seq[error] {
 	return func(yield func(error) bool) {
 		if t.done {
 			yield(ErrTxClosed)
@@ -48,7 +49,8 @@ type checker struct {
 	yield   func(error) bool
 	stopped bool
 	used    []uint64 // a bit for each page whose use is known
-	report  func(done, total uint64)
+	report  func(done, total uint64) bool
+	lost    bool   // a page of a tree could not be read: what is below it can't be known
 	done    uint64 // pages marked so far
 }
 
@@ -56,7 +58,7 @@ type checker struct {
 const reportEvery = 1024
 
 func (c *checker) check() {
-	k := walker{t: c.t, visit: c.visit, problem: c.problem}
+	k := walker{t: c.t, visit: c.visit, problem: c.problem, lost: func() { c.lost = true }}
 	c.guarded(func() {
 		c.mark(0, uint64(c.t.store.first), "meta pages")
 		k.bucket(c.t.snap.meta.Root, nil, c.t.snap.maxBorn, "")
@@ -106,7 +108,7 @@ func (c *checker) mark(no page.No, n uint64, path string) bool {
 		}
 		*w |= bit
 		if c.done++; c.done%reportEvery == 0 && c.report != nil {
-			c.report(c.done, uint64(c.t.limit))
+			c.stopped = c.stopped || !c.report(c.done, uint64(c.t.limit))
 		}
 	}
 	return !c.stopped
@@ -146,8 +148,10 @@ func (c *checker) extents(list *freelist.List) {
 	}
 }
 
-// unreachable reports runs of pages that are neither in use nor free.
+// unreachable reports runs of pages that are neither in use nor free. Where a part of a tree could not be read they
+// are no news, and only their number is told.
 func (c *checker) unreachable() {
+	missing := uint64(0)
 	for no := page.No(0); no < c.t.limit && !c.stopped; no++ {
 		if c.known(no) {
 			continue
@@ -156,7 +160,15 @@ func (c *checker) unreachable() {
 		for no+1 < c.t.limit && !c.known(no+1) {
 			no++
 		}
-		c.problem(from, "", fmt.Sprintf("%d pages from here on are neither in use nor free", no-from+1))
+		missing += uint64(no - from + 1)
+		if n := no - from + 1; !c.lost && n == 1 {
+			c.problem(from, "", "the page is neither in use nor free")
+		} else if !c.lost {
+			c.problem(from, "", fmt.Sprintf("this page and the %d after it are neither in use nor free", n-1))
+		}
+	}
+	if c.lost && missing > 0 {
+		c.problem(0, "", fmt.Sprintf("%d pages are neither in use nor free: they may hang below what can't be read", missing))
 	}
 }
 

@@ -13,6 +13,7 @@ type walker struct {
 	t       *Tx
 	visit   func(v visited) bool                              // for each page or run; false leaves out what is below
 	problem func(no page.No, path string, reason string) bool // false stops the walk
+	lost    func()                                            // called when a page can't be read; may be nil
 	stopped bool
 }
 
@@ -32,6 +33,9 @@ func (k *walker) report(no page.No, path, format string, args ...any) {
 
 // reportErr passes on an error of reading page no.
 func (k *walker) reportErr(no page.No, path string, err error) {
+	if k.lost != nil {
+		k.lost()
+	}
 	if c, ok := asCorrupt(err); ok {
 		k.report(c.Page, path, "%s", c.Reason)
 		return

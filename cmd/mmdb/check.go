@@ -56,21 +56,12 @@ func (a *app) check(path string, tx *mmdb.Tx) error {
 }
 
 // eachProblem checks the whole database, calls fn for each problem, and shows how far it is.
-func (a *app) eachProblem(tx *mmdb.Tx, fn func(problem error)) (err error) {
+func (a *app) eachProblem(tx *mmdb.Tx, fn func(problem error)) error {
 	bar := a.bar("checking", int64(tx.Info().HighWater), false)
 	defer bar.done()
-	defer func() {
-		if r := recover(); r == any(errInterrupted) {
-			err = errInterrupted
-		} else if r != nil {
-			panic(r)
-		}
-	}()
-	report := func(done, _ uint64) {
-		if a.interrupted() != nil {
-			panic(errInterrupted) // there is no other way out of the check of a sound file
-		}
+	report := func(done, _ uint64) bool {
 		bar.set(int64(done))
+		return a.interrupted() == nil
 	}
 	for problem := range tx.CheckProgress(report) {
 		if err := a.interrupted(); err != nil {
@@ -79,7 +70,7 @@ func (a *app) eachProblem(tx *mmdb.Tx, fn func(problem error)) (err error) {
 		bar.clear()
 		fn(problem)
 	}
-	return nil
+	return a.interrupted()
 }
 
 // checkDone prints the result. The status tells of the problems even when
