@@ -1,0 +1,193 @@
+package tx
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"mmdb/mmapfile"
+	"mmdb/page"
+)
+
+// A salvageFile reads pages of a damaged file. It never writes.
+type salvageFile struct {
+	f        *mmapfile.File
+	size     int64 // bytes
+	pageSize int
+	shift    uint8
+	salt     uint64
+	first    page.No // first page after the metas
+}
+
+// An identity is what tells the pages of one database from those of another.
+type identity struct {
+	pageSize int
+	salt     uint64
+}
+
+func (f *salvageFile) become(id identity) {
+	f.pageSize, f.salt, f.first = id.pageSize, id.salt, page.FirstPage(id.pageSize)
+	for f.shift = 0; 1<<f.shift < f.pageSize; f.shift++ {
+	}
+}
+
+// pages returns how many whole pages the file has.
+func (f *salvageFile) pages() page.No { return page.No(f.size >> f.shift) }
+
+// at fills b with what stands at page no and behind. An error of the device is damage like any other.
+func (f *salvageFile) at(b []byte, no page.No) bool {
+	n, err := f.f.ReadAt(b, int64(no)<<f.shift)
+	return n == len(b) && (err == nil || errors.Is(err, io.EOF))
+}
+
+// tree reads the leaf or branch at page no into b, and verifies it.
+func (f *salvageFile) tree(b []byte, no page.No) bool {
+	return f.at(b, no) && page.Verify(b, f.pageSize, no, f.salt) == nil
+}
+
+// payload returns the bytes in the run that o refers to, which must be the one that a cell of the tree means.
+func (f *salvageFile) payload(o page.Overflow, tree page.Tree) ([]byte, error) {
+	no, n := o.Page.Page(), page.RunPages(int(o.Len), f.pageSize)
+	if o.Page.Dirty() || no < f.first || no >= f.pages() || uint64(n) > uint64(f.pages()-no) {
+		return nil, page.Corruptf(no, "the file ends before it")
+	}
+	b := make([]byte, int64(n)<<f.shift)
+	if !f.at(b, no) {
+		return nil, page.Corruptf(no, "it can't be read")
+	}
+	if page.KindOf(b) != page.KindOverflow || page.Run(b) != n {
+		return nil, page.Corruptf(no, "not an overflow run of %d pages", n)
+	}
+	if err := page.Verify(b, f.pageSize, no, f.salt); err != nil {
+		return nil, err
+	}
+	p := page.RunPayload(b)
+	if page.Born(b) != o.Born || page.TreeNo(b) != tree || len(p) != int(o.Len) {
+		return nil, page.Corruptf(no, "not the run that its reference names")
+	}
+	return p, nil
+}
+
+// read finds out what file this is, and which pages of it are whole.
+func (s *salvager) read() (err error) {
+	if s.file.size, err = s.file.f.Size(); err != nil {
+		return err
+	}
+	ids, invalid, err := s.readMetas()
+	if err != nil {
+		return err
+	}
+	if err := s.scanAll(ids); err != nil {
+		return err
+	}
+	if s.whole() == 0 { // no meta, or metas of another file
+		more, err := s.identities()
+		if err != nil {
+			return err
+		}
+		if err := s.scanAll(more); err != nil {
+			return err
+		}
+		ids = append(ids, more...)
+	}
+	switch {
+	case len(ids) == 0 && invalid:
+		return fmt.Errorf("%w: no meta page and no commit record is in it", ErrInvalid)
+	case s.whole() == 0:
+		return page.Corruptf(0, "no page of data is readable")
+	}
+	kept := s.metas[:0]
+	for _, m := range s.metas {
+		if int(m.PageSize) == s.file.pageSize && m.Salt == s.file.salt {
+			kept = append(kept, m)
+		}
+	}
+	s.metas = kept
+	s.report.PageSize, s.report.Pages, s.report.Metas = s.file.pageSize, uint64(len(s.pages)), len(s.metas)
+	return nil
+}
+
+// readMetas decodes the three metas and returns the files that they belong to; invalid tells that there is not even a
+// damaged one.
+func (s *salvager) readMetas() (ids []identity, invalid bool, err error) {
+	invalid = true
+	buf := make([]byte, page.MetaSize)
+	for i := range page.MetaSlots {
+		if n, _ := s.file.f.ReadAt(buf, page.MetaOffset(i)); n < len(buf) {
+			continue
+		}
+		var m page.Meta
+		err := m.Decode(buf)
+		switch {
+		case errors.Is(err, ErrVersion):
+			return nil, false, fmt.Errorf("meta slot %d: %w", i, err)
+		case err != nil:
+			invalid = invalid && errors.Is(err, ErrInvalid)
+			continue
+		}
+		invalid = false
+		s.metas = append(s.metas, m)
+		ids = addIdentity(ids, identity{int(m.PageSize), m.Salt})
+	}
+	return ids, invalid, nil
+}
+
+// maxIdentities is how many files one file may seem to be made of; each costs a scan.
+const maxIdentities = 8
+
+func addIdentity(ids []identity, id identity) []identity {
+	if slices.Contains(ids, id) || len(ids) == maxIdentities {
+		return ids
+	}
+	return append(ids, id)
+}
+
+// identities looks for commit records of any page size at every place where one could stand, and returns the files
+// that they say they belong to.
+func (s *salvager) identities() (ids []identity, err error) {
+	f := &s.file
+	buf := make([]byte, 1<<20)
+	for off := int64(0); off < f.size; off += int64(len(buf)) {
+		if err := s.progress("searching", uint64(off), uint64(f.size)); err != nil {
+			return nil, err
+		}
+		n, _ := f.f.ReadAt(buf[:min(int64(len(buf)), f.size-off)], off)
+		for at := 0; at+page.MinSize <= n; at += page.MinSize {
+			if id, ok := f.recordAt(buf[at:n], off+int64(at)); ok {
+				ids = addIdentity(ids, id)
+			}
+		}
+	}
+	return ids, nil
+}
+
+// recordAt returns the file that the commit record at byte off says it belongs to. b is what was read from there on. The page
+// size is found by trying: it must agree with the page's number, and with what the record says.
+func (f *salvageFile) recordAt(b []byte, off int64) (id identity, ok bool) {
+	if page.KindOf(b) != page.KindRecord || page.TreeNo(b) != 0 || page.Level(b) != 0 || page.Run(b) == 0 || page.Number(b) == 0 {
+		return id, false
+	}
+	for size := int64(page.MinSize); size <= page.MaxSize; size *= 2 {
+		n := int64(page.Run(b)) * size
+		if off%size != 0 || page.Number(b) != page.No(off/size) || n > min(f.size-off, maxRecord) {
+			continue
+		}
+		run := b
+		if int64(len(run)) < n {
+			run = make([]byte, n)
+			if k, _ := f.f.ReadAt(run, off); int64(k) < n {
+				return id, false
+			}
+		}
+		var rec page.Record
+		if rec.Decode(page.RunPayload(run[:n])) == nil && int64(rec.PageSize) == size && page.Stored(run) == page.Sum(run[:n], rec.Salt) {
+			return identity{int(size), rec.Salt}, true
+		}
+		return id, false
+	}
+	return id, false
+}
+
+// maxRecord is the largest commit record, in bytes, that is looked at while the page size is not known.
+const maxRecord = 64 << 20
