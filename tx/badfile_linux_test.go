@@ -262,11 +262,18 @@ func outgrow(st *Store) error {
 	defer func() { _ = r.Rollback() }()
 	held := r.Bucket([]byte("b")).Get(testKey(1))
 	block := make([]byte, 4<<20)
+	size := int64(0)
 	for i := 0; i < 100 && err == nil; i++ {
+		if size, err = st.file.Size(); err != nil {
+			return err
+		}
 		err = st.Update(func(tx *Tx) error { return tx.Bucket([]byte("b")).Put(fmt.Appendf(nil, "z%d", i), block) })
 	}
 	if !errors.Is(err, syscall.ENOMEM) || errors.Is(err, ErrFailed) {
 		return fmt.Errorf("growing beyond the address space: %v", err)
+	}
+	if n, err := st.file.Size(); n > size || err != nil {
+		return fmt.Errorf("what failed left the file at %d bytes, it had %d", n, size)
 	}
 	if string(held) != string(testValue(1)) {
 		return errors.New("a held slice changed")
@@ -313,10 +320,14 @@ func childLockedMemory(args []string) error {
 		}
 		return errors.Join(st.View(func(tx *Tx) error { return keysAre(tx, n) }), st.Close())
 	}
-	err = st.Update(func(tx *Tx) error { return tx.Bucket([]byte("b")).Put([]byte("z"), make([]byte, 8<<20)) })
+	before, _ := st.file.Size()
+	err = putLarge(st, "z", 8<<20)
 	fmt.Println("grow:", err)
 	if err == nil || errors.Is(err, ErrFailed) {
 		return fmt.Errorf("growing beyond the limit: %v", err)
+	}
+	if after, err := st.file.Size(); after > before || err != nil {
+		return fmt.Errorf("what failed left the file at %d bytes, it had %d", after, before)
 	}
 	err = errors.Join(st.View(func(tx *Tx) error { return keysAre(tx, n) }), putKeys(st, 0, 10))
 	return errors.Join(err, st.Close())
@@ -341,7 +352,7 @@ func childFileSize(args []string) error {
 		return err
 	}
 	for i := range 3 {
-		err = st.Update(func(tx *Tx) error { return tx.Bucket([]byte("b")).Put(fmt.Appendf(nil, "z%d", i), make([]byte, 2<<20)) })
+		err = putLarge(st, fmt.Sprint(i), 2<<20)
 		if !errors.Is(err, syscall.EFBIG) || errors.Is(err, ErrFailed) {
 			return fmt.Errorf("put: %v", err)
 		}

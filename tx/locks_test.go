@@ -135,6 +135,7 @@ func TestManyCreateAtOnce(t *testing.T) {
 func init() {
 	childRoles["hold"] = childHold
 	childRoles["open"] = childOpen
+	childRoles["commit"] = childCommit
 }
 
 // childHold opens args[0], says so, waits for its standard input to end, and closes. args[1] is "read" or "write".
@@ -218,4 +219,57 @@ func TestLockEndsWithTheProcess(t *testing.T) {
 	noError(t, cmd.Process.Kill())
 	_ = cmd.Wait()
 	checkFile(t, path, 80) // what it committed is there
+}
+
+// childCommit puts ten keys after the other into args[0], one transaction each ten, and says how many are there.
+func childCommit(args []string) error {
+	st, err := Open(args[0], 0o600, &Options{Timeout: 5 * time.Second})
+	if err != nil {
+		return err
+	}
+	n := 0
+	err = st.View(func(tx *Tx) error {
+		if b := tx.Bucket([]byte("b")); b != nil {
+			n = int(b.Len())
+		}
+		return tx.Err()
+	})
+	for ; err == nil; n += 10 {
+		fmt.Println(n)
+		err = putKeys(st, n, n+10)
+	}
+	return err
+}
+
+// A writer that is killed at any moment loses nothing that it had committed.
+func TestKilledWriter(t *testing.T) {
+	path := newPath(t)
+	n := 0
+	for i := range 6 {
+		cmd := childCommand(t, "commit", path)
+		cmd.Stderr = os.Stderr
+		out, err := cmd.StdoutPipe()
+		noError(t, err)
+		noError(t, cmd.Start())
+		lines := bufio.NewScanner(out)
+		for said := 0; lines.Scan(); said++ {
+			if _, err := fmt.Sscan(lines.Text(), &n); err != nil {
+				t.Fatal(err)
+			}
+			if said == 3+i*7 {
+				noError(t, cmd.Process.Kill())
+			}
+		}
+		_ = cmd.Wait()
+		st, err := Open(path, 0o600, quick())
+		noError(t, err)
+		noError(t, st.View(func(tx *Tx) error {
+			if got := int(tx.Bucket([]byte("b")).Len()); got == n+10 { // it was committed, and could not be said any more
+				n = got
+			}
+			return keysAre(tx, n)
+		}))
+		checkStore(t, st)
+		noError(t, st.Close())
+	}
 }
