@@ -12,7 +12,7 @@ import (
 type salvagedPage struct {
 	born  page.Commit
 	tree  page.Tree
-	seen  page.Commit // newest commit of a branch or leaf that refers to this page, current or not
+	seen  page.Commit // no commit before this one freed the page, says another page that refers to it
 	kind  page.Kind   // branch, leaf or record if a whole one starts here, else 0
 	level uint8
 	flags pageFlags
@@ -129,16 +129,13 @@ func (s *salvager) scanPage(b []byte, no page.No, effort *int64) {
 	}
 	p := &s.pages[no]
 	p.born, p.tree, p.kind, p.level = page.Born(b), page.TreeNo(b), kind, page.Level(b)
-	switch kind {
-	case page.KindBranch:
-		br := page.Branch(page.Body(b))
-		for i := range br.Count() {
-			s.see(br.Child(i), p.born)
-		}
-	case page.KindLeaf:
-		s.scanLeaf(p, page.Leaf(page.Body(b)))
-	case page.KindRecord:
+	if kind == page.KindRecord {
 		s.scanRecord(p, b, no)
+		return
+	}
+	eachChild(b, func(ref page.Ref) { s.see(ref, p.born) })
+	if kind == page.KindLeaf {
+		s.scanLeaf(p, page.Leaf(page.Body(b)))
 	}
 }
 
@@ -150,21 +147,17 @@ func (s *salvager) scanLeaf(p *salvagedPage, l page.Leaf) {
 		}
 		p.flags |= hasBuckets
 		h := page.DecodeBucket(l.Payload(i))
-		if h.Root == 0 {
-			continue
-		}
-		s.see(h.Root, p.born)
-		if s.hints[h.Tree].born <= p.born {
+		if h.Root != 0 && s.hints[h.Tree].born <= p.born {
 			s.hints[h.Tree] = hint{p.tree, p.born}
 		}
 	}
 }
 
-// see notes that a page of commit born refers to the page at ref. If what stands there now is not younger, it is
-// what was meant, and was current then.
-func (s *salvager) see(ref page.Ref, born page.Commit) {
-	if no := ref.Page(); no < page.No(len(s.pages)) && s.pages[no].seen < born {
-		s.pages[no].seen = born
+// see notes that something that was current when commit c began, or became so in it, refers to the page at ref. If what stands
+// there now is not younger, it is what was meant, and only commits from c on can have freed it.
+func (s *salvager) see(ref page.Ref, c page.Commit) {
+	if no := ref.Page(); no < page.No(len(s.pages)) && s.pages[no].seen < c {
+		s.pages[no].seen = c
 	}
 }
 

@@ -20,7 +20,7 @@ func (s *salvager) standing(no page.No) standing {
 	switch {
 	case !p.isTree() || !p.is(inUse):
 		return stale
-	case max(p.born, min(p.seen, s.newest)) >= s.missing: // it was current then, and all commits after that are known
+	case max(p.born, min(p.seen, s.newest)) > s.missing: // what happened to it since then is known
 		return current
 	}
 	return doubtful
@@ -114,8 +114,40 @@ func (s *salvager) apply(rec *page.Record) bool {
 	}
 	for _, p := range freed {
 		s.unmark(p.Extent, inUse)
+		if s.missing != 0 {
+			s.testify(p)
+		}
 	}
 	return true
+}
+
+// testify notes what pages that were freed refer to: that was still current then.
+func (s *salvager) testify(freed freelist.Pending) {
+	buf := make([]byte, s.file.pageSize)
+	for no := freed.Page; no < freed.End() && no < page.No(len(s.pages)); no++ {
+		p := &s.pages[no]
+		if !p.isTree() || p.born != freed.Born || p.kind == page.KindLeaf && !p.is(hasBuckets) || !s.file.tree(buf, no) {
+			continue
+		}
+		eachChild(buf, func(ref page.Ref) { s.see(ref, freed.Died) })
+	}
+}
+
+// eachChild calls fn for each page that the whole leaf or branch b refers to, overflow runs left out.
+func eachChild(b []byte, fn func(page.Ref)) {
+	if page.KindOf(b) == page.KindBranch {
+		for br, i := page.Branch(page.Body(b)), 0; i < br.Count(); i++ {
+			fn(br.Child(i))
+		}
+		return
+	}
+	for l, i := page.Leaf(page.Body(b)), 0; i < l.Count(); i++ {
+		if l.Kind(i) == page.CellBucket {
+			if h := page.DecodeBucket(l.Payload(i)); h.Root != 0 {
+				fn(h.Root)
+			}
+		}
+	}
 }
 
 // applyCheckpoint takes the whole state of free space from a record.

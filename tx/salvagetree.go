@@ -74,9 +74,31 @@ func (s *salvager) planTree(t *salvagedTree) error {
 		s.walk(t, hole{page: t.hdr.Root.Page(), level: -1, born: t.born, keys: t.hdr.Keys})
 	} else {
 		t.holes = append(t.holes, hole{level: -1, born: s.newest, open: true})
+		if no := s.likelyRoot(); t.no == page.RootTree && no != 0 {
+			s.fill(t, no)
+		}
 	}
 	s.adopt(t)
 	return s.progress("sorting", uint64(len(s.trees)-len(s.queue)), uint64(len(s.trees)))
+}
+
+// likelyRoot returns the page of the top level that the newest commit wrote and that stands above the others, 0 if there is none. Every
+// commit writes a new root. If that is lost, what is found is below it, and current too, unless the commit
+// was so large that it wrote the page twice: so there must be only one.
+func (s *salvager) likelyRoot() (root page.No) {
+	level := -1
+	for _, no := range s.pagesOf(page.RootTree) {
+		p := &s.pages[no]
+		if p.born != s.newest {
+			continue
+		}
+		if level < 0 {
+			level, root = int(p.level), no
+		} else if int(p.level) == level {
+			return 0
+		}
+	}
+	return root
 }
 
 // walk takes the page of h, which a current page refers to, and all below it; what does not fit is a hole.
