@@ -1,0 +1,222 @@
+package fuzz
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"mmdb"
+)
+
+// A Command tells a Worker what to do next.
+type Command struct {
+	Do     string // open, run, commit, hold, verify, close
+	Path   string // open
+	Setup  Setup  // open
+	Ledger *Ledger
+	Seed   uint64 // run and commit: of the transactions from here on
+	Lo, Hi uint64 // verify: the transactions that the database may hold
+}
+
+// A Setup says how a worker opens its database.
+type Setup struct {
+	TwoPhase bool
+	MaxDirty int64
+	Bugs     uint32 // deliberate mistakes: see Worker.Sabotage
+}
+
+// SetupOf returns one of the ways to open a database by number: with one flush a commit, with two, or
+// spilling changes before they are committed.
+func SetupOf(n uint64) Setup {
+	switch n % 4 {
+	case 1:
+		return Setup{TwoPhase: true}
+	case 3:
+		return Setup{MaxDirty: 32 << 10}
+	}
+	return Setup{}
+}
+
+// Options returns the options that s describes, without its mistakes.
+func (s Setup) Options() *mmdb.Options {
+	return &mmdb.Options{TwoPhase: s.TwoPhase, MaxDirty: s.MaxDirty, Timeout: lockTimeout}
+}
+
+// A Report is what a Worker says: at least one for each command, and two for each transaction.
+type Report struct {
+	Event string // ready, opened, begun, acknowledged, held, verified, closed, failed
+	N     uint64 // a transaction
+	Error string // failed: the error
+
+	// After an error of an open database: whether it was ErrFailed, whether the next transaction was refused with it too, and what
+	// readers see, which must be the last published transaction.
+	Failed, Refused bool
+	ReaderError     string
+}
+
+// A Worker, in a process of its own, commits the transactions of a Ledger as it is told.
+type Worker struct {
+	// Sabotage makes the mistakes of Setup.Bugs.
+	Sabotage func(o *mmdb.Options, bugs uint32)
+
+	db     *mmdb.DB
+	ledger *Ledger
+	last   uint64   // the transaction that the database holds
+	held   *mmdb.Tx // a reader
+	heldN  uint64
+	failed bool // something failed
+	out    *json.Encoder
+}
+
+// Serve does what the commands from in say and reports to out, until in ends.
+func (w *Worker) Serve(in io.Reader, out io.Writer) error {
+	w.out = json.NewEncoder(out)
+	w.say(Report{Event: "ready"})
+	for dec := json.NewDecoder(in); ; {
+		var c Command
+		if err := dec.Decode(&c); err == io.EOF {
+			return w.end()
+		} else if err != nil {
+			return err
+		}
+		if err := w.do(&c); err != nil {
+			w.fail(err)
+		}
+	}
+}
+
+// end closes the database. After a failure that may fail too.
+func (w *Worker) end() error {
+	if err := w.close(); !w.failed {
+		return err
+	}
+	return nil
+}
+
+// say reports r. That nobody listens any more shows when the commands end.
+func (w *Worker) say(r Report) { _ = w.out.Encode(r) }
+
+func (w *Worker) do(c *Command) error {
+	if w.db == nil && c.Do != "open" {
+		return errors.New("no database is open")
+	}
+	switch c.Do {
+	case "open":
+		return w.open(c)
+	case "run":
+		w.ledger.Fork(w.last, c.Seed)
+		for {
+			if err := w.commit(); err != nil {
+				return err
+			}
+		}
+	case "commit":
+		w.ledger.Fork(w.last, c.Seed)
+		return w.commit()
+	case "hold":
+		return w.hold()
+	case "verify":
+		return w.verify(c)
+	case "close":
+		err := w.close()
+		if err == nil {
+			w.say(Report{Event: "closed"})
+		}
+		return err
+	}
+	return fmt.Errorf("unknown command %q", c.Do)
+}
+
+func (w *Worker) open(c *Command) error {
+	o := c.Setup.Options()
+	if c.Setup.Bugs != 0 {
+		w.Sabotage(o, c.Setup.Bugs)
+	}
+	db, err := mmdb.Open(c.Path, 0o600, o)
+	if err != nil {
+		return fmt.Errorf("open: %w", err)
+	}
+	w.db, w.ledger = db, c.Ledger
+	return db.View(func(tx *mmdb.Tx) error {
+		w.last, _, err = w.ledger.Last(tx)
+		if err == nil {
+			w.say(Report{Event: "opened", N: w.last})
+		}
+		return err
+	})
+}
+
+func (w *Worker) commit() error {
+	n := w.last + 1
+	w.say(Report{Event: "begun", N: n})
+	if err := w.db.Update(func(tx *mmdb.Tx) error { return w.ledger.Write(tx, n) }); err != nil {
+		return fmt.Errorf("transaction %d: %w", n, err)
+	}
+	w.last = n
+	w.say(Report{Event: "acknowledged", N: n})
+	return nil
+}
+
+// hold begins a read transaction that stays open until the database is closed.
+func (w *Worker) hold() (err error) {
+	if w.held != nil {
+		return errors.New("a reader is held already")
+	}
+	if w.held, err = w.db.Begin(false); err != nil {
+		return err
+	}
+	if w.heldN, _, err = w.ledger.Last(w.held); err == nil {
+		w.say(Report{Event: "held", N: w.heldN})
+	}
+	return err
+}
+
+// verify checks what the database holds, and what the held reader sees.
+func (w *Worker) verify(c *Command) error {
+	if w.held != nil {
+		if _, err := w.ledger.Verify(w.held, w.heldN, w.heldN); err != nil {
+			return fmt.Errorf("a reader of transaction %d: %w", w.heldN, err)
+		}
+	}
+	return w.db.View(func(tx *mmdb.Tx) error {
+		n, err := w.ledger.Verify(tx, c.Lo, c.Hi)
+		if err == nil {
+			w.say(Report{Event: "verified", N: n})
+		}
+		return err
+	})
+}
+
+func (w *Worker) close() error {
+	if w.held != nil {
+		_ = w.held.Rollback()
+		w.held = nil
+	}
+	if w.db == nil {
+		return nil
+	}
+	db := w.db
+	w.db = nil
+	return db.Close()
+}
+
+// fail reports err, what the next transaction gets, and what readers see.
+func (w *Worker) fail(err error) {
+	w.failed = true
+	r := Report{Event: "failed", N: w.last, Error: err.Error(), Failed: errors.Is(err, mmdb.ErrFailed)}
+	if w.db != nil {
+		r.Refused = errors.Is(w.db.Update(func(*mmdb.Tx) error { return nil }), mmdb.ErrFailed)
+		err := w.db.View(func(tx *mmdb.Tx) error {
+			n, _, err := w.ledger.Last(tx)
+			if err == nil && n != w.last {
+				err = mismatch("readers see transaction %d, the last published one is %d", n, w.last)
+			}
+			return err
+		})
+		if err != nil {
+			r.ReaderError = err.Error()
+		}
+	}
+	w.say(r)
+}
