@@ -228,6 +228,8 @@ func TestNoAddressSpace(t *testing.T) {
 func childAddressSpace(args []string) error {
 	more, _ := strconv.ParseUint(args[1], 10, 64)
 	n, _ := strconv.Atoi(args[2])
+	warm := make([]byte, 96<<20) // the test itself needs memory, which the runtime keeps when this is garbage
+	runtime.KeepAlive(warm)
 	if err := limitAddressSpace(more); err != nil {
 		return err
 	}

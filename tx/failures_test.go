@@ -169,6 +169,34 @@ func grows(t *testing.T, op mmapfile.Op) bool {
 	return false
 }
 
+// A disk takes a part of what the file grows by before it is full: that part is given back.
+func TestPartOfAGrowthIsGivenBack(t *testing.T) {
+	path, _ := makeFile(t, 200, nil)
+	full := false
+	st, err := Open(path, 0o600, &Options{Seam: func(op mmapfile.Op, do func(mmapfile.Op) (int, error)) (int, error) {
+		if !full || !grows(t, op) {
+			return do(op)
+		}
+		if room := fileSize(t, op.Path) + 4096 - op.Offset; op.Kind == mmapfile.OpWrite && room > 0 {
+			op.Data, op.Length = [][]byte{op.Data[0][:min(room, int64(len(op.Data[0])))]}, room
+			if _, err := do(op); err != nil {
+				return 0, err
+			}
+		}
+		return 0, syscall.ENOSPC
+	}})
+	noError(t, err)
+	size := fileSize(t, path)
+	full = true
+	wantError(t, putKeys(st, 200, 600), syscall.ENOSPC, path)
+	full = false
+	if now := fileSize(t, path); now != size {
+		t.Errorf("%d bytes, there were %d", now, size)
+	}
+	noError(t, putKeys(st, 200, 600))
+	finishFailed(t, st, workload{}, 600)
+}
+
 // All operations fail from the n-th on: also what a failed transaction does to clean up.
 func TestEverythingFailsFromSomeOperationOn(t *testing.T) {
 	_, img := makeFile(t, 200, nil)

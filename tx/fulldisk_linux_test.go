@@ -17,8 +17,9 @@ func TestFullDisk(t *testing.T) {
 	path := filepath.Join(dir, "db")
 	st, err := Open(path, 0o600, nil)
 	noError(t, err)
-	n := 0
+	n, size := 0, int64(0)
 	for err == nil && n < 100_000 {
+		size = fileSize(t, path)
 		if err = putKeys(st, n, n+100); err == nil {
 			n += 100
 		}
@@ -31,6 +32,9 @@ func TestFullDisk(t *testing.T) {
 	checkStore(t, st)
 	err = putLarge(st, "large", 2<<20)
 	wantError(t, err, syscall.ENOSPC, path)
+	if now := fileSize(t, path); now > size {
+		t.Errorf("what failed left the file at %d bytes, it had %d", now, size)
+	}
 	err = st.View(func(tx *Tx) error { return tx.CopyFile(filepath.Join(dir, "copy"), 0o600) })
 	wantError(t, err, syscall.ENOSPC, dir)
 	wantNames(t, dir, "ballast", "db")
