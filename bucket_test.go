@@ -447,3 +447,24 @@ func TestPutReserve(t *testing.T) {
 		return nil
 	})
 }
+
+func TestSmallBucketsMadeInAHugeTransactionAreInline(t *testing.T) {
+	opts := quick
+	opts.MaxDirty = 1 << 20
+	db := open(t, opts)
+	n := scaled(5000)
+	db.update(func(b *mmdb.Bucket) error {
+		for i := range n {
+			c, err := b.CreateBucket(key(i))
+			must(t, err)
+			must(t, c.Put(key(1), key(2)))
+		}
+		return nil
+	})
+	db.view(func(b *mmdb.Bucket) error {
+		if s := b.Stats(); s.InlineBuckets != n {
+			t.Errorf("%d of %d small buckets are inline", s.InlineBuckets, n)
+		}
+		return nil
+	})
+}

@@ -106,3 +106,45 @@ func (l hugeLoad) compare(t *testing.T, db *testDB, n int) {
 		return nil
 	})
 }
+
+// The commonest loop of all: each item is read and replaced. What the transaction handed out must stay (I2), and nothing else.
+func TestReadModifyWriteStaysWithinMemory(t *testing.T) {
+	opts := quick
+	opts.MaxDirty = 8 << 20
+	db := open(t, opts)
+	n := sized(1_000_000, 100_000)
+	db.fill(n, 10_000, 100)
+	v := make([]byte, 100)
+	for name, loop := range map[string]func(b *mmdb.Bucket) error{
+		"All": func(b *mmdb.Bucket) error {
+			for k, old := range b.All() {
+				v[0] = old[0] + 1
+				if err := b.Put(k, v); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		"Get": func(b *mmdb.Bucket) error {
+			for i := range n {
+				v[0] = b.Get(key(i))[0] + 1
+				if err := b.Put(key(i), v); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	} {
+		debug.FreeOSMemory()
+		before, most := anonymous(t), opts.MaxDirty*4+int64(n)*5*116
+		db.update(func(b *mmdb.Bucket) error {
+			err := loop(b)
+			used := anonymous(t) - before
+			t.Logf("%s: %.1f MiB of anonymous memory for %d items", name, float64(used)/(1<<20), n)
+			if used > most {
+				t.Errorf("%s: %d bytes of anonymous memory, at most %d were expected", name, used, most)
+			}
+			return err
+		})
+	}
+}

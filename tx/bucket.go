@@ -13,8 +13,7 @@ type Bucket struct {
 	parent *Bucket
 	name   []byte      // its key in parent
 	hdr    page.Bucket // Root may refer to a dirty page; zero means inline
-	inline page.Leaf   // the contents while Root is zero: a slice of the parent's leaf
-	home   page.Ref    // the page that holds inline
+	inline page.Leaf   // the contents while Root is zero: a slice of the parent's leaf, or a copy if that is dirty
 	born   page.Commit // the root page is no younger
 	dirty  bool        // hdr or contents differ from the cell in parent
 	gone   bool        // deleted or moved away in this transaction
@@ -183,12 +182,11 @@ func (b *Bucket) bucket(name []byte) (*Bucket, error) {
 		*child = Bucket{}
 	}
 	child.tx, child.parent = b.tx, b
-	child.load(c.payload, c.ref, c.born)
+	if err := child.load(&c); err != nil {
+		return nil, err
+	}
 	if b.tx.writable {
-		switch {
-		case child.hdr.Root == 0:
-			b.tx.w.dirty.pin(c.ref)
-		case child.hdr.Root.Dirty(): // moved here in this transaction
+		if child.hdr.Root.Dirty() { // moved here in this transaction
 			child.dirty = true
 			cell := child.hdr
 			cell.Root = 0 // from now on only the handle leads to the tree; fold puts it back
@@ -199,10 +197,15 @@ func (b *Bucket) bucket(name []byte) (*Bucket, error) {
 	return child, nil
 }
 
-// load fills b from its cell in the parent's leaf home, written by commit born.
-func (b *Bucket) load(cell []byte, home page.Ref, born page.Commit) {
-	b.hdr, b.born = page.DecodeBucket(cell), born
+// load fills b from its cell in the parent's leaf.
+func (b *Bucket) load(c *hit) (err error) {
+	b.hdr, b.born = page.DecodeBucket(c.payload), c.born
 	if b.hdr.Root == 0 {
-		b.inline, b.home = page.Leaf(cell[page.BucketHeaderSize:]), home
+		body := c.payload[page.BucketHeaderSize:]
+		if c.ref.Dirty() { // the cell may go while slices of the contents are in use
+			body, err = b.tx.w.dirty.keep(body)
+		}
+		b.inline = page.Leaf(body)
 	}
+	return err
 }

@@ -31,8 +31,8 @@ func (t *Tx) CheckProgress(report func(done, total uint64) bool) iter.Seq[error]
 			yield(ErrTxClosed)
 			return
 		}
-		if t.writable && (t.root.dirty || len(t.w.taken) > 0 || len(t.w.freed) > 0 || len(t.root.open.list) > 0) {
-			yield(fmt.Errorf("check: %w: the transaction has changes", ErrIncompatibleValue))
+		if t.root.changed() {
+			yield(errors.New("check: the transaction has changes that are not committed"))
 			return
 		}
 		c := checker{t: t, yield: yield, report: report, used: make([]uint64, t.limit/64+1)}

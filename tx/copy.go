@@ -50,8 +50,8 @@ func (t *Tx) copyable() error {
 	if t.done {
 		return ErrTxClosed
 	}
-	if t.writable && (t.root.dirty || len(t.w.taken) > 0 || len(t.w.freed) > 0 || len(t.root.open.list) > 0) {
-		return fmt.Errorf("copy: the transaction has changes that are not committed")
+	if t.root.changed() {
+		return errors.New("copy: the transaction has changes that are not committed")
 	}
 	return nil
 }

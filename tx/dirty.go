@@ -18,12 +18,15 @@ type dirtySet struct {
 	retired  [][]byte // pages out of the tree that still back a caller's slices
 	limbo    [][]byte // pages that left the tree in the running change: its arguments may be slices of them
 	live     int64    // bytes of entries in use
+	copies   [][]byte // blocks that hold copies of cells for the caller
+	spare    []byte   // what is left of the last one
 }
 
 // A dirtyEntry is one dirty page or overflow run.
 type dirtyEntry struct {
 	buf    []byte  // the page or run; nil when unused
-	pinned bool    // a slice of it was handed out: its cells must stay until the transaction ends (I2)
+	pinned bool    // slices of it were handed out: its cells must stay until the transaction ends (I2)
+	copied int     // bytes handed out as copies since it changed last
 	number page.No // where it was written, once it was
 }
 
@@ -61,6 +64,46 @@ func (d *dirtySet) pin(ref page.Ref) {
 	}
 }
 
+// copyBlock is how many bytes of copies are allocated at a time.
+const copyBlock = 64 << 10
+
+// pinShare is the part of a page (one in pinShare) that is handed out as copies before the page is pinned instead.
+const pinShare = 4
+
+// handOut returns b, a slice of ref's page, for the caller to keep until the transaction ends (I2). A page of the file
+// stays as it is anyway. Of a dirty one a copy is given at first: were it pinned, a loop that reads and replaces each item
+// would fill it with replaced cells, and keep a page of memory for each item. Many reads of an unchanged page pin it.
+func (d *dirtySet) handOut(ref page.Ref, b []byte) ([]byte, error) {
+	if !ref.Dirty() || len(b) == 0 {
+		return b, nil
+	}
+	e := &d.entries[ref.Index()]
+	if e.copied += len(b); e.pinned || e.copied > len(e.buf)/pinShare {
+		e.pinned = true
+		return b, nil
+	}
+	return d.keep(b)
+}
+
+// keep returns a copy of b that lives until the transaction ends.
+func (d *dirtySet) keep(b []byte) ([]byte, error) {
+	if len(b) > len(d.spare) {
+		n := max(copyBlock, (len(b)+d.pageSize-1)&^(d.pageSize-1))
+		block, err := d.arena.Alloc(n)
+		if err != nil {
+			return nil, fmt.Errorf("memory for a copy: %w", err)
+		}
+		d.copies, d.spare = append(d.copies, block), block
+	}
+	n := copy(d.spare, b)
+	c := d.spare[:n:n]
+	d.spare = d.spare[n:]
+	return c, nil
+}
+
+// changes notes that the page that ref refers to is about to change.
+func (d *dirtySet) changes(ref page.Ref) { d.entries[ref.Index()].copied = 0 }
+
 // pinned reports whether the cells of ref's page must stay where they are.
 func (d *dirtySet) pinned(ref page.Ref) bool { return d.entries[ref.Index()].pinned }
 
@@ -97,6 +140,10 @@ func (d *dirtySet) reset() {
 		d.arena.Free(b)
 	}
 	d.drain()
+	for _, b := range d.copies {
+		d.arena.Free(b)
+	}
+	d.copies, d.spare = d.copies[:0], nil
 	d.arena.Reset()
 	if cap(d.entries) > keepEntries {
 		d.entries, d.unused = nil, nil

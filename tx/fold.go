@@ -1,6 +1,8 @@
 package tx
 
 import (
+	"slices"
+
 	"mmdb/page"
 )
 
@@ -36,15 +38,18 @@ func (b *Bucket) fold() error {
 	return nil
 }
 
+// changed reports whether b or an opened bucket in it has changed.
+func (b *Bucket) changed() bool {
+	return b.dirty || slices.ContainsFunc(b.open.list, (*Bucket).changed)
+}
+
 // reload points c, which was just stored inline in b, at its cell.
 func (c *Bucket) reload(b *Bucket) error {
 	h, err := b.find(c.name)
 	if err != nil || !h.found {
 		return errInvariant("stored bucket has no cell", err)
 	}
-	c.load(h.payload, h.ref, h.born)
-	b.tx.w.dirty.pin(h.ref)
-	return nil
+	return c.load(&h)
 }
 
 // header returns what b's cell must hold: the header, and the body if b is stored inline.

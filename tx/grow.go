@@ -81,9 +81,6 @@ func (w *writer) extend(need int64, small bool) error {
 	return nil
 }
 
-// zeros is what chunks of the file are filled with.
-var zeros [64 << 10]byte
-
 // writeZeros fills [from, to) of the file with zeros.
 func (w *writer) writeZeros(from, to int64) error {
 	bufs := w.bufs[:0]

@@ -45,7 +45,7 @@ func (st *Store) open() (err error) {
 	}
 	fresh, err := st.isNew(size)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", st.path, err)
 	}
 	st.w = newWriter(st)
 	st.w.fileSize = size
@@ -74,25 +74,6 @@ func (st *Store) guard(old bool, err *error) {
 			panic(r)
 		}
 	}
-}
-
-// isNew reports whether the file holds nothing yet: it is empty, or creation was cut short before it wrote a meta.
-// Then all bytes up to the first page are zero.
-func (st *Store) isNew(size int64) (bool, error) {
-	buf := make([]byte, min(size, page.MetaSlots*page.MetaStride))
-	if _, err := st.file.ReadAt(buf, 0); err != nil {
-		return false, fmt.Errorf("read meta pages: %w", err)
-	}
-	return allZero(buf), nil
-}
-
-func allZero(b []byte) bool {
-	for _, c := range b {
-		if c != 0 {
-			return false
-		}
-	}
-	return true
 }
 
 // start maps the file and publishes commit m.

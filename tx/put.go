@@ -177,6 +177,7 @@ func (b *Bucket) own(p *path) error {
 	for k := range p.n {
 		f := &p.f[k]
 		if f.ref.Dirty() {
+			b.tx.w.dirty.changes(f.ref)
 			continue
 		}
 		i, err := b.tx.w.dirty.alloc(1 << b.tx.shift)
@@ -232,7 +233,7 @@ func (b *Bucket) moveOut(p *path) error {
 	}
 	l := page.InitLeaf(body)
 	l.AppendFrom(b.inline, 0, b.inline.Count())
-	b.hdr.Root, b.born, b.inline, b.home = ref, b.tx.commit, nil, 0
+	b.hdr.Root, b.born, b.inline = ref, b.tx.commit, nil
 	f := p.leaf()
 	f.ref, f.body, f.born = ref, body, b.tx.commit
 	return nil

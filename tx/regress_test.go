@@ -2,7 +2,9 @@ package tx
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 )
@@ -143,4 +145,50 @@ func TestCursorBesideTheItemsKeepsItsPlace(t *testing.T) {
 		k, _ = c.Next()
 		want("Next from between", k, "z")
 	})
+}
+
+// In a full database a deletion was of no use until the file was opened again: only a further commit, for which there was
+// no space, would have let go of what was deleted.
+func TestFullDatabaseUsesWhatIsDeleted(t *testing.T) {
+	st := openTest(t, &Options{MaxSize: 2 << 20})
+	put := func(from int) (err error) {
+		return st.Update(func(tx *Tx) error {
+			b, err := tx.CreateBucketIfNotExists([]byte("b"))
+			for i := from; i < from+40 && err == nil; i++ {
+				err = b.Put(fmt.Appendf(nil, "%06d", i), make([]byte, 400))
+			}
+			return err
+		})
+	}
+	n := 0
+	for put(n) == nil {
+		n += 40
+	}
+	update(t, st, func(tx *Tx) {
+		if _, err := tx.Bucket([]byte("b")).DeleteRange(fmt.Appendf(nil, "%06d", n/2), nil); err != nil {
+			t.Error(err)
+		}
+	})
+	for i := n / 2; i < n-400; i += 40 {
+		if err := put(i); err != nil {
+			t.Fatal(i, n, err)
+		}
+	}
+}
+
+// A file that begins with zeros was taken for one that creation had left unfinished, whatever stood behind.
+func TestForeignFileThatBeginsWithZerosIsLeftAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "disk.img")
+	img := make([]byte, 1<<20)
+	copy(img[600_000:], "somebody's data")
+	if err := os.WriteFile(path, img, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := Open(path, 0o600, nil); !errors.Is(err, ErrInvalid) {
+		t.Error(err)
+		st.Close()
+	}
+	if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, img) {
+		t.Error("the file was changed", err)
+	}
 }

@@ -72,7 +72,7 @@ func (b *Bucket) root(p *path) (*frame, error) {
 	p.n = 0
 	if b.hdr.Root == 0 {
 		p.n = 1
-		p.f[0] = frame{ref: b.home, body: b.inline, born: b.born}
+		p.f[0] = frame{body: b.inline, born: b.born}
 		return &p.f[0], nil
 	}
 	return b.push(p, b.hdr.Root)
@@ -155,9 +155,7 @@ func (b *Bucket) find(key []byte) (h hit, err error) {
 	t := b.tx
 	h.ref, h.born = b.hdr.Root, b.born
 	body := []byte(b.inline)
-	if h.ref == 0 {
-		h.ref = b.home
-	} else {
+	if h.ref != 0 {
 		for level := -1; ; {
 			pg, err := t.node(h.ref, b.hdr.Tree, level, h.born)
 			if err != nil {
@@ -183,7 +181,7 @@ func (b *Bucket) value(kind page.CellKind, payload []byte, ref page.Ref) ([]byte
 	switch kind {
 	case page.CellValue:
 		if b.tx.writable {
-			b.tx.w.dirty.pin(ref)
+			return b.tx.w.dirty.handOut(ref, payload)
 		}
 		return payload, nil
 	case page.CellOverflow:
@@ -200,11 +198,10 @@ func (b *Bucket) value(kind page.CellKind, payload []byte, ref page.Ref) ([]byte
 func (b *Bucket) keyAt(f *frame, i int) ([]byte, error) {
 	l := f.leafBody()
 	if b.tx.writable {
-		if l.Large(i) {
-			b.tx.w.dirty.pin(l.KeyRef(i).Page)
-		} else {
-			b.tx.w.dirty.pin(f.ref)
+		if !l.Large(i) {
+			return b.tx.w.dirty.handOut(f.ref, l.Key(i))
 		}
+		b.tx.w.dirty.pin(l.KeyRef(i).Page)
 	}
 	return b.wholeKey(l, i)
 }

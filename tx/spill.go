@@ -1,7 +1,5 @@
 package tx
 
-import "mmdb/page"
-
 // room keeps a transaction's memory bounded: when its dirty pages take more than Options.MaxDirty, they are
 // written ahead of the commit and read back from the file from then on. It is called before a change, when no
 // path is in use. The commit then takes two flushes (I4).
@@ -13,11 +11,17 @@ func (t *Tx) room() error {
 	return t.spill()
 }
 
-// spill writes all dirty pages of every open bucket's tree.
+// spill writes all dirty pages. Buckets that are small enough move inline first, which may be all that it takes.
 func (t *Tx) spill() error {
 	w := t.w
+	if err := t.root.fold(); err != nil {
+		return err
+	}
+	if w.dirty.live <= t.store.opts.MaxDirty/2 {
+		return nil
+	}
 	w.units, w.lens = w.units[:0], w.lens[:0]
-	t.root.collect()
+	w.collect(t.root.hdr.Root)
 	nos, err := w.place(w.lens)
 	if err != nil {
 		return err
@@ -36,18 +40,7 @@ func (t *Tx) spill() error {
 	return nil
 }
 
-// collect gathers the dirty pages of b's tree and of the opened buckets in it.
-func (b *Bucket) collect() {
-	for _, c := range b.open.list {
-		c.collect()
-	}
-	if b.hdr.Root.Dirty() {
-		b.tx.w.collect(b.hdr.Root)
-	}
-}
-
-// settleRoots makes b and the opened buckets in it refer to the pages that were just written. Inline ones stay
-// where they are: their slices are pinned.
+// settleRoots makes b and the opened buckets in it refer to the pages that were just written.
 func (b *Bucket) settleRoots() {
 	for _, c := range b.open.list {
 		c.settleRoots()
@@ -56,7 +49,5 @@ func (b *Bucket) settleRoots() {
 	if b.hdr.Root.Dirty() {
 		b.hdr.Root = b.tx.w.resolve(b.hdr.Root)
 		b.born = b.tx.commit
-	} else if b.hdr.Root == 0 && b.home.Dirty() {
-		b.home = page.PageRef(0) // its page is retired: nothing to pin any more
 	}
 }

@@ -1,6 +1,7 @@
 package tx
 
 import (
+	"fmt"
 	"slices"
 
 	"mmdb/freelist"
@@ -138,16 +139,54 @@ func (w *writer) place(units []uint32) ([]page.No, error) {
 	if m := w.st.opts.MaxSize; m > 0 {
 		limit = page.No(m >> w.st.shift)
 	}
-	old := w.space.HighWater()
+	nos, err := w.alloc(units, limit)
+	if err != nil && w.freeOlder() {
+		nos, err = w.alloc(units, limit)
+	}
+	return nos, fullError(err)
+}
+
+// deleteReserve is how many pages, at most and at least, a database with a maximum size keeps for commits that write no more
+// than they free: without some a full one could not be emptied, because a deletion writes new pages too.
+const (
+	deleteReserve    = 64
+	deleteReserveMin = 4
+)
+
+// roomFor reports whether commits that grow the database leave the reserve alone.
+func (w *writer) roomFor(units []uint32, limit page.No) bool {
+	if limit == 0 {
+		return true
+	}
+	var need, freed uint64
+	for _, n := range units {
+		need += uint64(n)
+	}
+	for i := range w.freed {
+		freed += w.freed[i].Len
+	}
+	if need <= freed+1 && !w.spilled { // one more for the commit record
+		return true
+	}
+	reserve := min(deleteReserve, max(deleteReserveMin, uint64(limit)/8))
+	return w.space.FreePages()+uint64(max(limit, w.space.HighWater())-w.space.HighWater()) >= need+reserve
+}
+
+// alloc is place without a second try.
+func (w *writer) alloc(units []uint32, limit page.No) ([]page.No, error) {
+	if !w.roomFor(units, limit) {
+		return nil, freelist.ErrFull
+	}
+	old, before := w.space.HighWater(), len(w.taken)
 	nos, err := w.space.Alloc(units, w.places[:0], limit)
 	if err != nil {
-		return nil, fullError(err)
+		return nil, err
 	}
 	w.places = nos
 	pages := uint64(0)
 	for i, no := range nos {
 		e := freelist.Extent{Page: no, Len: uint64(units[i])}
-		if k := len(w.taken); k > 0 && w.taken[k-1].End() == e.Page {
+		if k := len(w.taken); k > before && w.taken[k-1].End() == e.Page {
 			w.taken[k-1].Len += e.Len
 		} else {
 			w.taken = append(w.taken, e)
@@ -156,10 +195,54 @@ func (w *writer) place(units []uint32) ([]page.No, error) {
 	}
 	if hw := w.space.HighWater(); hw > old {
 		if err := w.secure(hw, pages); err != nil {
+			w.untake(before, old)
 			return nil, err
 		}
 	}
 	return nos, nil
+}
+
+// untake gives back what was taken since there were n extents and the high water was hw.
+func (w *writer) untake(n int, hw page.No) {
+	for _, e := range freelist.Normalize(slices.Clone(w.taken[n:])) {
+		w.space.Return(e)
+	}
+	w.taken = w.taken[:n]
+	w.space.CutTo(hw)
+}
+
+// freeOlder makes the pages that only older metas pin free, when space has run out, and reports whether there were any: the
+// newest commit's meta takes every slot, as it does after a clean close. Without it a full database could not use what a
+// deletion has freed, because only a further commit would.
+func (w *writer) freeOlder() bool {
+	if w.space.PendingPages() == 0 || w.st.failed() != nil {
+		return false
+	}
+	m := w.slots[w.newestSlot()].meta
+	older := false
+	for i := range w.slots {
+		if s := &w.slots[i]; s.valid && s.meta.Commit == m.Commit {
+			continue
+		}
+		older = true
+		if err := w.putMeta(i, &m); err != nil {
+			w.slots[i].valid = false
+			w.st.fail(fmt.Errorf("write meta: %w", err))
+			return false
+		}
+		w.slots[i] = metaSlot{true, m}
+	}
+	if !older {
+		return false
+	}
+	w.st.counts.flushes.Add(1)
+	if err := w.st.flushRange(0, page.MetaOffset(page.MetaSlots-1)+page.MetaBlock); err != nil {
+		w.st.fail(fmt.Errorf("flush metas: %w", err))
+		return false
+	}
+	before := w.space.FreePages()
+	w.space.Reclaim(w.neededCommits(m.Commit))
+	return w.space.FreePages() > before
 }
 
 // wrote notes that the page or run e was written, with checksum sum.
