@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"mmdb"
@@ -40,6 +41,11 @@ func (l *Ledger) Fork(n, seed uint64) {
 	}
 	l.Forks = append(l.Forks, Fork{n + 1, seed})
 	l.states = l.states[:min(uint64(len(l.states)), n+1)]
+}
+
+// Clone returns a copy, for another goroutine.
+func (l *Ledger) Clone() *Ledger {
+	return &Ledger{Slots: l.Slots, LargeEvery: l.LargeEvery, Forks: slices.Clone(l.Forks)}
 }
 
 // seed returns the seed of transaction n, or false if there is none.
@@ -88,7 +94,7 @@ func (l *Ledger) state(n uint64) []uint64 {
 		l.states = append(l.states, make([]uint64, largeSlots+l.Slots))
 	}
 	for k := uint64(len(l.states)); k <= n; k++ {
-		s := append([]uint64(nil), l.states[k-1]...)
+		s := slices.Clone(l.states[k-1])
 		for _, c := range l.plan(k) {
 			for i := range s {
 				if i == c.slot || c.drop && bucketOf(i) == bucketOf(c.slot) {
