@@ -71,10 +71,26 @@ func (r *report) take(e event) {
 		if e.Action == "fail" {
 			fmt.Print(strings.Join(r.output[at], ""))
 		}
+		if e.Action == "fail" && e.Test == "" {
+			r.unfinished(e.Package)
+		}
 		r.count(e)
 		delete(r.output, at)
 	}
 }
+
+// unfinished prints what the tests wrote that had not ended when their package failed: a panic, or the stacks of a test that
+// took too long.
+func (r *report) unfinished(pkg string) {
+	for at, lines := range r.output {
+		if at.pkg == pkg && at.test != "" {
+			fmt.Printf("   not ended: %s\n%s", at.test, strings.Join(lines[:min(len(lines), unfinishedLines)], ""))
+		}
+	}
+}
+
+// unfinishedLines is how many lines are enough to see where a test hangs.
+const unfinishedLines = 300
 
 // count counts a test that is no part of another.
 func (r *report) count(e event) {
