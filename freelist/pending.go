@@ -30,17 +30,39 @@ func (s *pinSet) add(e Extent) {
 	s.extents = append(s.extents, e.Page)
 }
 
+// CheckFreed tells whether AddPending would take a normalized list of freed extents: the error is page.ErrCorrupt when two of
+// them overlap, a page is not in use, or one was born after it died. A damaged tree can refer to a page twice, or
+// to a free one.
+func (l *List) CheckFreed(freed []Pending) error {
+	for i, p := range freed {
+		if i > 0 && freed[i-1].End() > p.Page {
+			return page.Corruptf(p.Page, "the page is freed twice")
+		}
+		if err := l.checkFreed(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *List) checkFreed(p Pending) error {
+	if u := l.state(p.Extent); u != inUse {
+		return page.Corruptf(p.Page, "freed %d pages that are %s", p.Len, u)
+	}
+	if p.Born > p.Died {
+		return page.Corruptf(p.Page, "freed by commit %d but born in %d", p.Died, p.Born)
+	}
+	return nil
+}
+
 // AddPending adds extents that a commit freed. Those that were born in the same commit
 // are free at once: no snapshot ever showed them. Others are looked at by the next
 // Reclaim. It panics when a page is not in use, or died before it was born; for lists
 // that come from a file use Replay.
 func (l *List) AddPending(p []Pending) {
 	for _, e := range p {
-		if u := l.state(e.Extent); u != inUse {
-			panic("freelist: invariant: a freed page is in use, not " + u.String())
-		}
-		if e.Born > e.Died {
-			panic("freelist: invariant: born before died")
+		if err := l.checkFreed(e); err != nil {
+			panic("freelist: invariant: " + err.Error())
 		}
 		l.addPending(e)
 	}

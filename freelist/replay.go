@@ -16,11 +16,8 @@ func (l *List) Replay(written []Extent, freed []Pending) error {
 		}
 	}
 	for _, p := range freed {
-		if u := l.state(p.Extent); u != inUse {
-			return page.Corruptf(p.Page, "freed %d pages that are %s", p.Len, u)
-		}
-		if p.Born > p.Died {
-			return page.Corruptf(p.Page, "freed by commit %d but born in %d", p.Died, p.Born)
+		if err := l.checkFreed(p); err != nil {
+			return err
 		}
 		l.addPending(p)
 	}

@@ -29,7 +29,9 @@ func (t *Tx) commitChanges() error {
 	}
 	rec := page.Record{PageSize: uint32(w.st.pageSize), Salt: w.st.salt, Commit: t.commit, Base: t.snap.meta.Commit,
 		Prev: w.chain[len(w.chain)-1], NextTree: w.nextTree, Checkpoint: w.checkpointDue()}
-	w.endFreed(&rec)
+	if err := w.endFreed(&rec); err != nil {
+		return err
+	}
 	if w.st.sabotaged(BugReuseEarly) {
 		w.space.AddPending(w.freed)
 		w.space.Reclaim(nil)
@@ -92,15 +94,19 @@ func (w *writer) checkpointDue() bool {
 
 // endFreed adds to what the commit frees the records that a checkpoint makes superfluous, puts the list in order and
 // encodes it.
-func (w *writer) endFreed(rec *page.Record) {
+func (w *writer) endFreed(rec *page.Record) error {
 	if rec.Checkpoint {
 		for _, l := range w.chain {
 			w.freed = append(w.freed, freelist.Pending{Extent: w.st.extentOf(l), Born: l.Commit, Died: rec.Commit})
 		}
 	}
 	w.freed = freelist.NormalizePending(w.freed)
+	if err := w.space.CheckFreed(w.freed); err != nil { // a damaged tree refers to a page twice
+		return err
+	}
 	w.sections[1] = freelist.AppendFreed(w.sections[1][:0], w.freed, rec.Commit)
 	rec.Freed = w.sections[1]
+	return nil
 }
 
 // extentOf returns where a commit record stands: it is known from the link to it.

@@ -21,6 +21,12 @@ func (st *Store) create() (*page.Meta, error) {
 	root, rec := st.first, st.first+1
 	m := page.Meta{Version: page.Version, PageSize: uint32(st.pageSize), Salt: st.salt, Commit: firstCommit, Base: firstCommit,
 		Root: page.Bucket{Root: page.PageRef(root), Tree: page.RootTree}, NextTree: page.RootTree + 1, HighWater: rec + 1, Settled: st.sabotaged(BugSettleEarly)}
+	if n := st.opts.MaxSize; n > 0 {
+		if int64(m.HighWater)<<st.shift > n {
+			return nil, ErrMaxSizeReached
+		}
+		st.opts.InitialSize = min(st.opts.InitialSize, n)
+	}
 	img := make([]byte, int64(m.HighWater)<<st.shift)
 	leaf := img[int64(root)<<st.shift:][:st.pageSize]
 	page.InitLeaf(page.Body(leaf))
