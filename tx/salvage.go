@@ -63,7 +63,7 @@ type SalvageReport struct {
 	Keys      uint64 // restored, buckets not counted
 	Bytes     uint64 // of these keys and values
 	Lost      uint64 // keys (and buckets) that the counts in the file name and that were not found or not whole
-	Doubtful  uint64 // keys in readable leaves that may or may not be current: left out
+	Doubtful  uint64 // keys in readable leaves that may or may not be current: left out; they may be some of those lost
 	Nameless  uint64 // buckets whose name is lost: they are in LostFound, under the number of their tree
 	LostFound string // the bucket for them, lost+found unless there is another of that name
 	Losses    uint64 // calls of SalvageOptions.Lost
@@ -131,6 +131,9 @@ type salvager struct {
 	known   []*salvagedRecord // from the newest to the last checkpoint, as far as they are there
 	newest  page.Commit       // the commit to restore
 	root    *page.Bucket
+	cut     page.Commit // commits from here on were cut short by a crash
+	unsure  bool        // whether the newest was ever finished
+	later   laterLeaves
 	limit   page.No     // no page of the newest commit stands at or above
 	missing page.Commit // the newest commit whose record is needed and gone, 0 if there is none: all is exact
 	oldest  page.Commit // the oldest such

@@ -15,12 +15,12 @@ import (
 
 // settleDoubts takes doubtful leaves that turn out to be current, and reports whether it took any.
 func (s *salvager) settleDoubts() (any bool) {
-	if s.missing == 0 {
+	if s.missing == 0 || s.unsure {
 		return false
 	}
 	for _, t := range s.sortedTrees() {
 		for i := 0; i < len(t.holes); i++ {
-			if h := t.holes[i]; h.level != 0 && (h.open || h.keys > 0) && s.settle(t, h) {
+			if h := t.holes[i]; (h.open || h.keys > 0) && s.settle(t, h) {
 				any = true
 			}
 		}
@@ -52,7 +52,7 @@ func (s *salvager) settle(t *salvagedTree, h hole) bool {
 		if s.standing(l.no) != doubtful || s.pages[l.no].is(taken) {
 			continue
 		}
-		if slices.ContainsFunc(heirs[:i], func(y heir) bool { return y.born > l.born && y.overlaps(l) }) {
+		if slices.ContainsFunc(heirs[:i], func(y heir) bool { return y.born > l.born && y.exact && l.exact && y.meets(&l.span) }) {
 			s.pages[l.no].flags &^= inUse // it was replaced
 		} else if l.inside(&h) && l.born <= h.born {
 			sum += l.keys
@@ -68,9 +68,9 @@ func (s *salvager) settle(t *salvagedTree, h hole) bool {
 	return true
 }
 
-// overlaps reports whether the keys of both are surely in one range.
-func (l *heir) overlaps(m *heir) bool {
-	return l.exact && m.exact && bytes.Compare(l.first, m.last) <= 0 && bytes.Compare(m.first, l.last) <= 0
+// meets reports whether both ranges have keys in common, as far as the keys tell.
+func (sp *span) meets(o *span) bool {
+	return bytes.Compare(sp.first, o.last) <= 0 && bytes.Compare(o.first, sp.last) <= 0
 }
 
 // heirs returns all leaves of t in the file, of whatever age, that may have keys in the range of h.
@@ -107,6 +107,54 @@ func (s *salvager) hidden(born page.Commit) bool {
 		}
 	}
 	return s.limit > page.No(len(s.pages))
+}
+
+// agree is for a file without metas, in which the youngest pages belong to a commit whose record and root are not there either: it may
+// have been finished, and then its pages are current, or not, and then the ones before it are. What its branches refer to
+// and older commits wrote is current in both cases.
+func (s *salvager) agree() {
+	buf := make([]byte, s.file.pageSize)
+	for no := range s.pages {
+		p := &s.pages[no]
+		if p.kind != page.KindBranch || p.born != s.newest || !s.file.tree(buf, page.No(no)) {
+			continue
+		}
+		eachChild(buf, func(ref page.Ref) {
+			if i := ref.Page(); i < page.No(len(s.pages)) {
+				if c := &s.pages[i]; c.isTree() && c.tree == p.tree && c.level == p.level-1 && c.born < p.born {
+					c.flags |= agreed
+				}
+			}
+		})
+	}
+}
+
+// What is younger than the newest commit of which a root is there is left over from a transaction that was never finished, or
+// belongs to a commit whose meta, record and root are all lost. It is never taken; but a leaf that it may have replaced
+// is not either.
+type laterLeaves struct {
+	newest page.Commit // of them; 0 if there are none
+	leaves map[page.Tree][]span
+}
+
+// add notes a leaf that is younger than the newest commit.
+func (l *laterLeaves) add(p *salvagedPage, sp span) {
+	if l.leaves == nil {
+		l.leaves = map[page.Tree][]span{}
+	}
+	l.newest = max(l.newest, p.born)
+	l.leaves[p.tree] = append(l.leaves[p.tree], sp)
+}
+
+// overtaken reports whether the current leaf l of t, page no, may have been replaced by a later commit, and reports it if so.
+func (s *salvager) overtaken(t *salvagedTree, no page.No, l page.Leaf) bool {
+	sp, ok := leafSpan(l, 0)
+	if !ok || !slices.ContainsFunc(s.later.leaves[t.no], func(y span) bool { return sp.meets(&y) }) {
+		return false
+	}
+	s.report.Doubtful += sp.keys
+	s.lost(t, SalvageLoss{Page: uint64(no), Key: sp.first, Keys: sp.keys, Reason: "a later commit whose root is lost may have replaced this leaf"})
+	return true
 }
 
 // findRuns finds the whole overflow runs of the file, current or not, so that their pages don't pass for unreadable ones.

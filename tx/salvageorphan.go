@@ -12,7 +12,7 @@ import (
 // adopt finds the pages of t that are current and that nothing leads to any more, and puts them into the holes where they
 // belong: upper levels first, because what hangs below them fills smaller holes.
 func (s *salvager) adopt(t *salvagedTree) {
-	if !t.hasRoom() {
+	if len(t.holes) == 0 {
 		return
 	}
 	for _, no := range s.pagesOf(t.no) {
@@ -21,11 +21,6 @@ func (s *salvager) adopt(t *salvagedTree) {
 		}
 		s.fill(t, no)
 	}
-}
-
-// hasRoom reports whether there is a hole where orphans may belong.
-func (t *salvagedTree) hasRoom() bool {
-	return slices.ContainsFunc(t.holes, func(h hole) bool { return h.level != 0 })
 }
 
 // fill puts page no of t and all below it into the hole where it belongs, if there is one.
@@ -122,7 +117,7 @@ func (s *salvager) nextNameless() *salvagedTree {
 		if !s.nameless(no) {
 			continue
 		}
-		for range len(s.hints) { // a bound: what hints say may go in circles
+		for range maxDepth { // what hints say may go in circles
 			up := s.hints[no].tree
 			if !s.nameless(up) {
 				break

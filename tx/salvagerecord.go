@@ -17,6 +17,9 @@ func (s *salvager) date() {
 	link := s.findNewest()
 	s.known = s.chain(link)
 	s.replay()
+	if s.unsure {
+		s.agree()
+	}
 	s.makeIndex()
 	s.report.Commit, s.report.Exact = uint64(s.newest), s.missing == 0
 }
@@ -25,11 +28,11 @@ func (s *salvager) date() {
 // metas are whole, that is the newest meta's. Otherwise the one that is lost may have been the newest: then a newer
 // record or a newer page of the top level tells of it.
 func (s *salvager) findNewest() (link page.Link) {
-	top := ^page.Commit(0) // commits from here on were cut short
+	s.cut = ^page.Commit(0)
 	for i := range s.metas {
 		m := &s.metas[i]
 		if i+1 < len(s.metas) && s.metas[i+1].Commit >= m.Base && s.torn(m) {
-			top = m.Commit
+			s.cut = m.Commit
 			continue
 		}
 		s.newest, s.root, s.limit, link = m.Commit, &m.Root, m.HighWater, m.Record
@@ -41,7 +44,7 @@ func (s *salvager) findNewest() (link page.Link) {
 	var best *salvagedRecord
 	for i := range s.records {
 		r := &s.records[i]
-		if r.link.Commit <= s.newest || r.link.Commit >= top {
+		if r.link.Commit <= s.newest || r.link.Commit >= s.cut {
 			continue
 		}
 		if best == nil || r.link.Commit > best.link.Commit || !s.leadsToRoot(best) {
@@ -51,12 +54,26 @@ func (s *salvager) findNewest() (link page.Link) {
 	if best != nil {
 		s.newest, s.root, s.limit, link = best.link.Commit, &best.root, best.limit, best.link
 	}
-	for i := range s.pages {
-		if p := &s.pages[i]; p.isTree() && p.tree == page.RootTree && p.born > s.newest && p.born < top {
-			s.newest, s.root, s.limit, link = p.born, nil, page.No(len(s.pages)), page.Link{}
-		}
+	if c := s.newestPage(func(p *salvagedPage) bool { return p.tree == page.RootTree && p.born < s.cut }); c > s.newest {
+		s.newest, s.root, s.limit, link = c, nil, page.No(len(s.pages)), page.Link{}
+	}
+	if len(s.metas) > 0 {
+		return link // a commit whose meta, record and root are all lost is less likely than one that was not finished
+	}
+	if c := s.newestPage(func(*salvagedPage) bool { return true }); c > s.newest {
+		s.newest, s.root, s.limit, link, s.unsure = c, nil, page.No(len(s.pages)), page.Link{}, true
 	}
 	return link
+}
+
+// newestPage returns the commit that wrote the youngest of the whole leaves and branches for which ok holds.
+func (s *salvager) newestPage(ok func(p *salvagedPage) bool) (c page.Commit) {
+	for i := range s.pages {
+		if p := &s.pages[i]; p.isTree() && p.born > c && ok(p) {
+			c = p.born
+		}
+	}
+	return c
 }
 
 // leadsToRoot reports whether the root that r names is there. Of two records with one number, one of which belongs to a

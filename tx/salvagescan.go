@@ -28,6 +28,7 @@ const (
 	taken                            // it is part of the new database's plan
 	accounted                        // a current reference tells what stands, or stood, here
 	readable                         // part of a whole run
+	agreed                           // current, whether or not the newest commit was finished
 )
 
 func (p *salvagedPage) is(f pageFlags) bool { return p.flags&f != 0 }

@@ -20,7 +20,7 @@ func (s *salvager) standing(no page.No) standing {
 	switch {
 	case !p.isTree() || !p.is(inUse):
 		return stale
-	case max(p.born, min(p.seen, s.newest)) > s.missing: // what happened to it since then is known
+	case p.is(agreed), max(p.born, min(p.seen, s.newest)) > s.missing: // what happened to it since then is known
 		return current
 	}
 	return doubtful
@@ -176,9 +176,16 @@ func (s *salvager) dropForeign() {
 		known[r.link.Commit] = true
 	}
 	for i := range s.pages {
-		if p := &s.pages[i]; p.isTree() && (p.born > s.newest || known[p.born] && !p.is(vouched)) {
-			p.kind = 0
+		p := &s.pages[i]
+		if !p.isTree() || p.born <= s.newest && (!known[p.born] || p.is(vouched)) {
+			continue
 		}
+		if p.born > s.newest && p.born < s.cut && len(s.metas) < page.MetaSlots {
+			if sp, ok := s.span(page.No(i)); ok && p.kind == page.KindLeaf {
+				s.later.add(p, sp)
+			}
+		}
+		p.kind = 0
 	}
 }
 

@@ -3,6 +3,7 @@ package tx
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"mmdb/page"
 )
@@ -16,9 +17,10 @@ type salvagedTree struct {
 	known  bool          // hdr is
 	born   page.Commit   // of the leaf that holds the cell: the root is no younger
 	leaves []page.No     // current ones, in key order as far as a walk found them
-	holes  []hole
-	mixed  bool   // leaves were added that no branch leads to
-	found  uint64 // keys, and buckets, written
+	holes  []hole        // lost branch pages, or roots
+	gone   []hole        // lost leaves
+	mixed  bool          // leaves were added that no branch leads to
+	found  uint64        // keys, and buckets, written
 }
 
 // A hole is a part of a tree that is out of reach, because the page that leads there is lost. It stands also for the
@@ -106,12 +108,19 @@ func (s *salvager) walk(t *salvagedTree, h hole) {
 	s.account(h.page, 1)
 	buf := make([]byte, s.file.pageSize)
 	if !s.fits(t, &h) || !s.file.tree(buf, h.page) {
-		t.holes = append(t.holes, h)
+		if h.level == 0 {
+			t.gone = append(t.gone, h)
+		} else {
+			t.holes = append(t.holes, h)
+		}
 		return
 	}
 	p := &s.pages[h.page]
 	p.flags |= taken
 	if p.level == 0 {
+		if s.overtaken(t, h.page, page.Leaf(page.Body(buf))) {
+			return
+		}
 		t.leaves = append(t.leaves, h.page)
 		s.walkLeaf(t, p, page.Leaf(page.Body(buf)))
 		return
@@ -225,15 +234,17 @@ func (t *salvagedTree) number() []byte { return fmt.Append(nil, uint64(t.no)) }
 // reportHoles reports what is missing in the trees.
 func (s *salvager) reportHoles() {
 	for _, t := range s.sortedTrees() {
-		for i := range t.holes {
-			h := &t.holes[i]
+		for _, h := range slices.Concat(t.gone, t.holes) {
 			switch {
 			case h.page != 0 && h.keys > 0:
-				s.lost(t, SalvageLoss{Page: uint64(h.page), Key: h.lo, Keys: h.keys, Reason: s.whyLost(h)})
+				s.lost(t, SalvageLoss{Page: uint64(h.page), Key: h.lo, Keys: h.keys, Reason: s.whyLost(&h)})
 			case h.page == 0 && t.no == page.RootTree:
 				s.lost(t, SalvageLoss{Reason: "the root of the newest commit and its record are lost: there may have been more buckets"})
 			}
 		}
+	}
+	if s.later.newest != 0 {
+		s.lost(nil, SalvageLoss{Reason: fmt.Sprintf("pages of a later commit, %d, were found, but not its root: it was never finished, or it is lost", s.later.newest)})
 	}
 }
 
