@@ -3,7 +3,6 @@ package fuzz
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 
 	"mmdb"
@@ -37,52 +36,56 @@ func RotPoints(t *Trace) []RotPoint {
 		case len(e.Accept) == 1 && !e.Absent && e.Accept[0] == len(writes):
 			writes = append(writes, pages)
 			pages = nil
-			out = append(out, RotPoint{slices.Clone(d.names[t.DB].data), e.Accept[0], slices.Clone(writes)})
+			f := d.names[t.DB]
+			out = append(out, RotPoint{d.content(f, &pick{sizes: d.seq}), e.Accept[0], slices.Clone(writes)})
 		}
 	}
 	return out
 }
 
-// ExamineRot opens a file in which bytes rotted after a power loss: it must
-// hold one of the accepted states, or be found damaged.
-func ExamineRot(path string, states []*Model, accept []int, o mmdb.Options) error {
+// ExamineRot opens a file in which bytes rotted after a power loss. It must
+// hold one of the accepted states, or, unless it must recover, be found damaged.
+func ExamineRot(path string, states []*Model, accept []int, mustRecover bool, o mmdb.Options) error {
 	v := newVerifier(states, o)
 	db, err := mmdb.Open(path, 0o600, &v.options)
+	if err == nil {
+		err = db.View(func(tx *mmdb.Tx) error {
+			_, err := v.which(tx, accept)
+			return err
+		})
+		err = errors.Join(err, db.Close())
+	}
+	if mustRecover && err != nil {
+		return fmt.Errorf("the commit before is whole, but was not taken: %w", err)
+	}
+	return onlyDamage("open and walk", err)
+}
+
+// ExamineRecordRot opens a closed file in which only commit records rotted and
+// commits to it until that is refused, or pages were taken from the free list
+// for some time. Nothing that is stored may suffer.
+func ExamineRecordRot(path string, s *Sample, o mmdb.Options) (err error) {
+	o.Timeout = lockTimeout
+	db, err := mmdb.Open(path, 0o600, &o)
 	if err != nil {
 		return onlyDamage("open", err)
 	}
-	err = db.View(func(tx *mmdb.Tx) error {
-		_, err := v.which(tx, accept)
-		return err
-	})
-	return errors.Join(onlyDamage("walk", err), db.Close())
-}
-
-// ExamineRecordRot opens a closed file in which only commit records rotted:
-// it is refused, or nothing of it suffers, not even when pages are taken from
-// the free list.
-func ExamineRecordRot(path string, s *Sample, o mmdb.Options) error {
-	v := newVerifier(s.States, o)
-	rec := NewRecorder(nil)
-	if info, err := os.Stat(path); err == nil {
-		rec.Knows(path, info.Size())
-	}
-	_, err := v.verify(path, []int{len(s.States) - 1}, rec)
-	if err == nil || IsDamage(err) && isOpen(rec) {
-		return nil
-	}
-	return fmt.Errorf("a damaged commit record was used: %w", err)
-}
-
-// isOpen reports whether the run that was recorded went no further than Open.
-func isOpen(rec *Recorder) bool {
-	marks := 0
-	for _, e := range rec.Events() {
-		if e.Kind == EventMark {
-			marks++
+	defer func() { err = errors.Join(err, db.Close()) }()
+	m := s.States[len(s.States)-1]
+	for range 6 {
+		next := m.Clone()
+		if err := db.Update(func(tx *mmdb.Tx) error { return touch(tx, next) }); err != nil {
+			if err := onlyDamage("update", err); err != nil {
+				return err
+			}
+			break
 		}
+		m = next
 	}
-	return marks <= 2 // the recorder's own, and the one before Open
+	if err := db.View(func(tx *mmdb.Tx) error { return compareSum(tx, m) }); err != nil {
+		return fmt.Errorf("after commits on top of a damaged record: %w", err)
+	}
+	return nil
 }
 
 // recordPages returns the offsets of the commit records in a file.
