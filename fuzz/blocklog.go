@@ -106,6 +106,8 @@ type BlockDevice struct {
 	Durable []byte
 	// Pending are the blocks that were written and not flushed, in order. After a power failure each is there or not.
 	Pending []BlockEntry
+	// Untorn is how many bytes at its beginning are never torn: ext4 trusts a device to write its superblock as a whole.
+	Untorn int64
 }
 
 // blockSize is how much of a write is there or not as a whole.
@@ -177,7 +179,7 @@ func (d *BlockDevice) Crash(dst []byte, rng *rand.Rand) []byte {
 		switch {
 		case keep:
 			putBlock(dst, &d.Pending[i])
-		case i == one && mode > 3 && rng.IntN(3) == 0:
+		case i == one && mode > 3 && d.Pending[i].Offset >= d.Untorn && rng.IntN(3) == 0:
 			tear(dst, &d.Pending[i], rng)
 		}
 	}

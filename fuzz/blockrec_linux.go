@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -179,7 +180,7 @@ func (rec *BlockRecording) Crashes(vol *Volume, rng *rand.Rand, n int, verify fu
 	if err := file.Truncate(int64(len(rec.Base))); err != nil {
 		return err
 	}
-	dev := &BlockDevice{Durable: append([]byte(nil), rec.Base...)}
+	dev := &BlockDevice{Durable: slices.Clone(rec.Base), Untorn: blockSize}
 	var want, have []byte
 	for at := range count {
 		if at > 0 {
