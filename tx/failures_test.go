@@ -256,7 +256,7 @@ func reopenedAs(t *testing.T, path string, either, or int) {
 func TestFailedFlushStopsWriting(t *testing.T) {
 	var p tape
 	var book logBook
-	path := newPath(t)
+	path := memoryPath(t)
 	st, err := Open(path, 0o600, &Options{Seam: p.seam, Logger: book.logger()})
 	noError(t, err)
 	for i := range 4 {
@@ -317,7 +317,7 @@ func verifiesAgain(t *testing.T, st *Store) {
 func TestFailedMetaWrite(t *testing.T) {
 	for _, part := range []int{0, 8, 256, 512} {
 		var p tape
-		path := newPath(t)
+		path := memoryPath(t)
 		active := false
 		st, err := Open(path, 0o600, &Options{Seam: func(op mmapfile.Op, do func(mmapfile.Op) (int, error)) (int, error) {
 			o := taped{kind: op.Kind, offset: op.Offset, length: op.Length}
@@ -348,7 +348,7 @@ func TestFailedMetaWrite(t *testing.T) {
 
 func TestFailedSync(t *testing.T) {
 	var p tape
-	path := newPath(t)
+	path := memoryPath(t)
 	st, err := Open(path, 0o600, &Options{Seam: p.seam})
 	noError(t, err)
 	noError(t, putKeys(st, 0, 50))
@@ -417,7 +417,7 @@ func TestCopyFailsAtEachStep(t *testing.T) {
 
 // Writes that the system cuts short or interrupts are continued.
 func TestShortAndInterruptedWrites(t *testing.T) {
-	path := newPath(t)
+	path := memoryPath(t)
 	calls := 0
 	o := &Options{Seam: func(op mmapfile.Op, do func(mmapfile.Op) (int, error)) (int, error) {
 		if op.Kind != mmapfile.OpWrite {
@@ -447,7 +447,7 @@ func TestShortAndInterruptedWrites(t *testing.T) {
 // While the flush fails, readers come and go.
 func TestFailureUnderReaders(t *testing.T) {
 	var p tape
-	path := newPath(t)
+	path := memoryPath(t)
 	st, err := Open(path, 0o600, &Options{Seam: p.seam})
 	noError(t, err)
 	noError(t, putKeys(st, 0, 100))
@@ -479,7 +479,7 @@ func TestFailureUnderReaders(t *testing.T) {
 
 func TestMaxSize(t *testing.T) {
 	for _, limit := range []int64{100_000, 512<<10 + 1} {
-		path := newPath(t)
+		path := memoryPath(t)
 		st, err := Open(path, 0o600, &Options{MaxSize: limit})
 		noError(t, err)
 		n := 0
@@ -522,7 +522,7 @@ func commitOps(t *testing.T, o Options) (order string) {
 	t.Helper()
 	var p tape
 	o.Seam, o.InitialSize = p.seam, 1<<20
-	st, err := Open(newPath(t), 0o600, &o)
+	st, err := Open(memoryPath(t), 0o600, &o)
 	noError(t, err)
 	noError(t, putKeys(st, 0, 50))
 	p.set(nil)

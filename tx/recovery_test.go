@@ -118,7 +118,7 @@ func TestDamagedPageOfTheLastCommit(t *testing.T) {
 
 // A page that the last commit should have written holds what an earlier file had there: whole, but not its own.
 func TestLastCommitLacksAWrite(t *testing.T) {
-	path := newPath(t)
+	path := memoryPath(t)
 	st, err := Open(path, 0o600, nil)
 	noError(t, err)
 	var before, after []byte
@@ -411,7 +411,7 @@ func TestOpenAndCloseOfASettledFileWriteNothing(t *testing.T) {
 // Creation that stopped anywhere leaves a file that the next Open makes a whole, empty database.
 func TestCreationTorn(t *testing.T) {
 	var p tape
-	st, err := Open(newPath(t), 0o600, &Options{Seam: p.seam})
+	st, err := Open(memoryPath(t), 0o600, &Options{Seam: p.seam})
 	noError(t, err)
 	ops := p.recorded()
 	noError(t, st.Close())
@@ -444,7 +444,7 @@ func TestCreationFailsAtEachStep(t *testing.T) {
 		for n := 0; ; n++ {
 			var hit taped
 			p := tape{hook: failNth(n, cause, &hit)}
-			path := newPath(t)
+			path := memoryPath(t)
 			st, err := Open(path, 0o600, &Options{Seam: p.seam, InitialSize: 1 << 20})
 			p.set(nil)
 			if hit.kind == 0 {
