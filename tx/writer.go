@@ -143,7 +143,10 @@ func (w *writer) place(units []uint32) ([]page.No, error) {
 	if err != nil && w.freeOlder() {
 		nos, err = w.alloc(units, limit)
 	}
-	return nos, fullError(err)
+	if err != nil {
+		return nil, firstError(w.st.failed(), fullError(err))
+	}
+	return nos, nil
 }
 
 // deleteReserve is how many pages, at most and at least, a database with a maximum size keeps for commits that write no more
