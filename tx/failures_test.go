@@ -517,6 +517,36 @@ func TestMaxSize(t *testing.T) {
 	}
 }
 
+// A full database makes the newest meta take all slots, to free what the older ones pin. When that fails it is as with
+// any meta.
+func TestFreeingOldCommitsFails(t *testing.T) {
+	const limit = 512 << 10
+	for _, which := range []func(taped) bool{taped.meta, taped.flush} {
+		var p tape
+		path := memoryPath(t)
+		st, err := Open(path, 0o600, &Options{Seam: p.seam, MaxSize: limit})
+		noError(t, err)
+		n := 0
+		for ; err == nil; n += 40 {
+			err = putKeys(st, n, n+40)
+		}
+		n -= 40
+		wantError(t, err, ErrMaxSizeReached)
+		noError(t, st.Update(func(tx *Tx) error {
+			_, err := tx.Bucket([]byte("b")).DeleteRange(testKey(20), nil)
+			return err
+		}))
+		p.set(failing(syscall.EIO, which))
+		wantError(t, putKeys(st, 20, n/2), ErrFailed, syscall.EIO.Error())
+		p.set(nil)
+		wantError(t, putKeys(st, 20, 21), ErrFailed)
+		wantKeys(t, st, 20)
+		checkStore(t, st)
+		noError(t, st.Close())
+		checkFile(t, path, 20)
+	}
+}
+
 // commitOps returns the order of what a commit of one key does: w pages and records, m a meta, f a flush.
 func commitOps(t *testing.T, o Options) (order string) {
 	t.Helper()
