@@ -131,3 +131,36 @@ func TestSalvageOfForgedFiles(t *testing.T) {
 		}
 	}
 }
+
+// TestSalvageSettlesDoubts: the record of the last commit is lost, and the branch above the leaf that it changed. All leaves are
+// there, and together have as many keys as the branch had, so they all come back, the new version of that leaf and not the old. But if
+// the new leaf is lost too, the old one fits as well, and must not come back.
+func TestSalvageSettlesDoubts(t *testing.T) {
+	path := newPath(t)
+	st, err := Open(path, 0o600, quick())
+	noError(t, err)
+	noError(t, putKeys(st, 0, 2000))
+	noError(t, st.Update(func(tx *Tx) error { return tx.Bucket([]byte("b")).Put(testKey(700), bytes.ToUpper(testValue(700))) }))
+	trees := survey(t, st)
+	var branch, leaf page.No
+	noError(t, st.View(func(tx *Tx) error { branch = page.No(tx.Bucket([]byte("b")).Root()); return nil }))
+	noError(t, st.Close())
+	leaf = trees[1].keys[string(testKey(700))].pages[0]
+	img := readAll(t, path)
+	_, m := newestSlot(img)
+	lost := map[page.No]bool{m.Record.Page: true, branch: true}
+	for _, too := range []page.No{0, leaf} {
+		if too != 0 {
+			lost[too] = true
+		}
+		for no := range lost {
+			clear(img[no*4096:][:4096])
+		}
+		got, report, _, err := salvageImage(t, img, 4096)
+		noError(t, err)
+		missing := compare(t, got, expected(trees, lost))
+		if too == 0 && (len(missing) > 0 || !report.Complete()) || too != 0 && report.Doubtful == 0 || report.Exact {
+			t.Errorf("page %d lost too: %d keys are missing: %+v", too, len(missing), report)
+		}
+	}
+}

@@ -177,8 +177,8 @@ func (s *salvager) dropForeign() {
 	}
 	for i := range s.pages {
 		p := &s.pages[i]
-		if !p.isTree() || p.born <= s.newest && (!known[p.born] || p.is(vouched)) {
-			continue
+		if !p.isTree() || p.born <= s.newest && (!known[p.born] || p.is(vouched)) || p.born == firstCommit {
+			continue // the first commit's record lists nothing
 		}
 		if p.born > s.newest && p.born < s.cut && len(s.metas) < page.MetaSlots {
 			if sp, ok := s.span(page.No(i)); ok && p.kind == page.KindLeaf {
@@ -186,6 +186,7 @@ func (s *salvager) dropForeign() {
 			}
 		}
 		p.kind = 0
+		p.flags |= readable
 	}
 }
 
