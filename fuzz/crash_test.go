@@ -68,7 +68,7 @@ func crashAll(t testing.TB, tr *Trace, cfg CrashConfig) (CrashReport, error) {
 
 // TestCrashOperations crashes generated workloads at every event.
 func TestCrashOperations(t *testing.T) {
-	want := scaled(12000)
+	want := scaled(9000)
 	started := time.Now()
 	var until time.Time
 	if *crashFor > 0 {
@@ -108,10 +108,10 @@ func reproduce(err error, test string, seed uint64) error {
 
 // TestCrashDuringCreation leaves a new file in every state that it goes through.
 func TestCrashDuringCreation(t *testing.T) {
-	for _, o := range []mmdb.Options{{}, {PageSize: 65536}, {InitialSize: 1 << 20}, {TwoPhase: true}} {
+	for _, o := range []mmdb.Options{{}, {PageSize: 65536}, {InitialSize: 1 << 20}} {
 		tr := traceOf(t, o, nil)
 		o.PageSize = 0
-		report, err := crashAll(t, tr, CrashConfig{Seed: 1, Extra: 100, Recrash: 23, Keep: keepDir(t), Options: o})
+		report, err := crashAll(t, tr, CrashConfig{Seed: 1, Extra: 40, Recrash: 47, Keep: keepDir(t), Options: o})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -185,7 +185,7 @@ func putsBack(events []Event, path string) error {
 func TestCrashAfterFaults(t *testing.T) {
 	ops := Generate(FromSeed(99, 1<<20), CrashProfile, 40)
 	images := 0
-	for n := 1; ; n += 1 + n/4 {
+	for n := 1; ; n += 2 + n/3 {
 		in := &Injector{Kind: FaultEIO, N: n}
 		tr, err := faultTrace(t, mmdb.Options{}, in, ops)
 		if err != nil {
@@ -198,7 +198,7 @@ func TestCrashAfterFaults(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s at call %d (%s): %v", in.Kind, n, in.Hits()[0].Kind, err)
 		}
-		if images += report.Images + report.Recrashes; images > scaled(40000) {
+		if images += report.Images + report.Recrashes; images > scaled(6000) {
 			break
 		}
 	}

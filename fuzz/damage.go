@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -62,6 +63,14 @@ func metasHit(flips []Flip) int {
 		}
 	}
 	return n
+}
+
+// fallsBack reports whether flips in a closed file may bring back an older
+// commit: both metas of the newest one are hit, or the settled one and what the
+// other says was written. One of them alone must not.
+func fallsBack(flips []Flip) bool {
+	n := metasHit(flips)
+	return n >= 2 || n == 1 && slices.ContainsFunc(flips, func(f Flip) bool { return f.Offset >= metaEnd })
 }
 
 // Reseal makes the checksums of the flipped pages and metas right again, so
@@ -162,17 +171,18 @@ func ExamineFlipped(path string, s *Sample, flips []Flip) error {
 		}
 		return mismatch("a whole walk without an error gives no state of the database")
 	})
+	doubtful := fallsBack(flips)
 	switch {
 	case err != nil && (errors.Is(err, ErrMismatch) || !IsDamage(err)):
 		return fmt.Errorf("walk: %w", err)
-	case err == nil && found[0] != newest && metasHit(flips) < 2:
-		return mismatch("the database fell back to state %d of %d with two metas whole", found[0], newest)
+	case err == nil && found[0] != newest && !doubtful:
+		return mismatch("the database fell back to state %d of %d", found[0], newest)
+	case err != nil && doubtful:
+		return Survey(db) // which state it is can't be told
 	}
 	model := s.States[newest]
-	if len(found) == 1 {
+	if err == nil {
 		model = s.States[found[0]]
-	} else if metasHit(flips) >= 2 {
-		return Survey(db) // which state it is can't be told
 	}
 	if err := examinePaths(db, model); err != nil {
 		return err

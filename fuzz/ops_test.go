@@ -14,10 +14,12 @@ import (
 func runOps(t testing.TB, dir string, o mmdb.Options, ops []Op) {
 	t.Helper()
 	r := Runner{Path: filepath.Join(dir, "db"), Options: o, Full: true}
-	err := r.Run(append(ops, Op{Kind: OpVerify}))
-	if err == nil {
-		err = r.Close()
-	}
+	err := watchdog(hangs, func() error {
+		if err := r.Run(append(ops, Op{Kind: OpVerify})); err != nil {
+			return err
+		}
+		return r.Close()
+	})
 	if err == nil {
 		return
 	}
