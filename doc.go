@@ -49,7 +49,7 @@
 // a [CorruptError] with the page and the reason by [errors.As]: pages are verified when they are first read.
 // Calls without an error result (Get, the moves of a cursor, iterators) then return nothing, and the
 // transaction keeps the first such failure: [Tx.Err] tells it, View and Update return it even if the function returned nil, and
-// Commit refuses with it. So damage never passes for "not there".
+// Commit refuses with it. So damage never passes for "not there". [Salvage] recovers what is left of a damaged file.
 //
 // After a flush or the write of a meta page failed, nobody knows what is on the device: every later write gives
 // [ErrFailed] until the database is opened again. Reading goes on.
