@@ -299,14 +299,21 @@ func destroy(img []byte, pageSize int, rng *rand.Rand, share float64, slots ...i
 	return lost
 }
 
-// traceOf reports whether anything in img tells of the commit of m.
-func traceOf(img []byte, pageSize int, m *page.Meta) bool {
+// traceOf reports whether anything in img tells of its newest commit, that of m: a meta, its record, or its root, or else, if it
+// was not spilled, a leaf. A large commit leaves whole trees behind that were current for a moment within it.
+func traceOf(img []byte, pageSize int, m *page.Meta, spilled bool) bool {
 	if _, left := newestSlot(img); left.Commit == m.Commit {
 		return true
 	}
-	for no := page.FirstPage(pageSize); int(no+1)*pageSize <= len(img); no++ {
+	wrote := func(no page.No) bool {
 		b := img[int(no)*pageSize:][:pageSize]
-		if page.Born(b) == m.Commit && page.KindOf(b) != page.KindOverflow && page.Run(b) == 1 && page.Verify(b, pageSize, no, m.Salt) == nil {
+		return page.Born(b) == m.Commit && page.Run(b) == 1 && page.Verify(b, pageSize, no, m.Salt) == nil
+	}
+	if wrote(m.Record.Page) || wrote(m.Root.Root.Page()) {
+		return true
+	}
+	for no := page.FirstPage(pageSize); int(no+1)*pageSize <= len(img); no++ {
+		if !spilled && wrote(no) {
 			return true
 		}
 	}
@@ -424,7 +431,7 @@ func salvageCase(t *testing.T, seed int64) SalvageReport {
 	}
 	_, m := newestSlot(img)
 	lost := destroy(img, size, rng, []float64{0.01, 0.01, 0.01, 0.05}[rng.Intn(4)], slots...)
-	if !traceOf(img, size, &m) {
+	if !traceOf(img, size, &m, o.MaxDirty > 0) {
 		return SalvageReport{Exact: true} // nobody can tell that this commit ever was
 	}
 	got, report, losses, err := salvageImage(t, img, size)

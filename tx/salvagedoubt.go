@@ -109,26 +109,6 @@ func (s *salvager) hidden(born page.Commit) bool {
 	return s.limit > page.No(len(s.pages))
 }
 
-// agree is for a file without metas, in which the youngest pages belong to a commit whose record and root are not there either: it may
-// have been finished, and then its pages are current, or not, and then the ones before it are. What its branches refer to
-// and older commits wrote is current in both cases.
-func (s *salvager) agree() {
-	buf := make([]byte, s.file.pageSize)
-	for no := range s.pages {
-		p := &s.pages[no]
-		if p.kind != page.KindBranch || p.born != s.newest || !s.file.tree(buf, page.No(no)) {
-			continue
-		}
-		eachChild(buf, func(ref page.Ref) {
-			if i := ref.Page(); i < page.No(len(s.pages)) {
-				if c := &s.pages[i]; c.isTree() && c.tree == p.tree && c.level == p.level-1 && c.born < p.born {
-					c.flags |= agreed
-				}
-			}
-		})
-	}
-}
-
 // What is younger than the newest commit of which a root is there is left over from a transaction that was never finished, or
 // belongs to a commit whose meta, record and root are all lost. It is never taken; but a leaf that it may have replaced
 // is not either.

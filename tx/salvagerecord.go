@@ -54,7 +54,7 @@ func (s *salvager) findNewest() (link page.Link) {
 	if best != nil {
 		s.newest, s.root, s.limit, link = best.link.Commit, &best.root, best.limit, best.link
 	}
-	if c := s.newestPage(func(p *salvagedPage) bool { return p.tree == page.RootTree && p.born < s.cut }); c > s.newest {
+	if c := s.newestPage(func(p *salvagedPage) bool { return p.tree == page.RootTree && p.born < s.cut }); c > s.newest && s.topOf(0, c) != 0 {
 		s.newest, s.root, s.limit, link = c, nil, page.No(len(s.pages)), page.Link{}
 	}
 	if len(s.metas) > 0 {

@@ -76,31 +76,12 @@ func (s *salvager) planTree(t *salvagedTree) error {
 		s.walk(t, hole{page: t.hdr.Root.Page(), level: -1, born: t.born, keys: t.hdr.Keys})
 	} else {
 		t.holes = append(t.holes, hole{level: -1, born: s.newest, open: true})
-		if no := s.likelyRoot(); t.no == page.RootTree && no != 0 {
-			s.fill(t, no)
+		if t.no == page.RootTree && !s.unsure {
+			s.fill(t, s.topOf(0, s.newest))
 		}
 	}
 	s.adopt(t)
 	return s.progress("sorting", uint64(len(s.trees)-len(s.queue)), uint64(len(s.trees)))
-}
-
-// likelyRoot returns the page of the top level that the newest commit wrote and that stands above the others, 0 if there is none. Every
-// commit writes a new root. If that is lost, what is found is below it, and current too, unless the commit
-// was so large that it wrote the page twice: so there must be only one.
-func (s *salvager) likelyRoot() (root page.No) {
-	level := -1
-	for _, no := range s.pagesOf(page.RootTree) {
-		p := &s.pages[no]
-		if p.born != s.newest {
-			continue
-		}
-		if level < 0 {
-			level, root = int(p.level), no
-		} else if int(p.level) == level {
-			return 0
-		}
-	}
-	return root
 }
 
 // walk takes the page of h, which a current page refers to, and all below it; what does not fit is a hole.
@@ -139,11 +120,16 @@ func (s *salvager) walk(t *salvagedTree, h hole) {
 
 // fits reports whether the page of h is what its parent says.
 func (s *salvager) fits(t *salvagedTree, h *hole) bool {
-	if h.page < s.file.first || h.page >= s.limit || h.page >= page.No(len(s.pages)) {
+	return h.page < s.limit && s.fitsTree(t.no, h) && !s.pages[h.page].is(taken)
+}
+
+// fitsTree reports whether the page of h may be one of tree, at its level, and no younger than h says.
+func (s *salvager) fitsTree(tree page.Tree, h *hole) bool {
+	if h.page < s.file.first || h.page >= page.No(len(s.pages)) {
 		return false
 	}
 	p := &s.pages[h.page]
-	return p.isTree() && !p.is(taken) && p.tree == t.no && p.born <= h.born && int(p.level) < maxDepth && (h.level < 0 || int(p.level) == h.level)
+	return p.isTree() && p.tree == tree && p.born <= h.born && int(p.level) < maxDepth && (h.level < 0 || int(p.level) == h.level)
 }
 
 // separator returns the separator in slot i as a bound for what is above it and one for what is below: they differ where
