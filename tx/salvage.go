@@ -139,10 +139,11 @@ type salvager struct {
 	oldest  page.Commit // the oldest such
 
 	// Plan.
-	trees map[page.Tree]*salvagedTree
-	queue []*salvagedTree // to be walked
-	index []page.No       // every whole leaf and branch, by tree, upper levels first
-	rest  []page.No       // what of it may hold trees that nothing leads to
+	trees   map[page.Tree]*salvagedTree
+	planned uint64          // leaves of them
+	queue   []*salvagedTree // to be walked
+	index   []page.No       // every whole leaf and branch, by tree, upper levels first
+	rest    []page.No       // what of it may hold trees that nothing leads to
 }
 
 func (s *salvager) run(dst *Store) error {

@@ -81,7 +81,8 @@ func (s *salvager) planTree(t *salvagedTree) error {
 		}
 	}
 	s.adopt(t)
-	return s.progress("sorting", uint64(len(s.trees)-len(s.queue)), uint64(len(s.trees)))
+	s.planned += uint64(len(t.leaves))
+	return s.progress("sorting", s.planned, uint64(len(s.index)))
 }
 
 // walk takes the page of h, which a current page refers to, and all below it; what does not fit is a hole.
