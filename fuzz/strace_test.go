@@ -206,11 +206,22 @@ func (s *straceScene) run(f callFault, n int) (hit bool, err error) {
 	return len(injected) > 0, nil
 }
 
-// injectedCalls returns the lines of the calls that failed.
+// injectedCalls returns the lines of the calls that failed. A call that another thread's interrupted in the log is put together again.
 func injectedCalls(log string) (lines []string) {
+	begun := map[string]string{}
 	for line := range strings.Lines(log) {
+		line = strings.TrimSpace(line)
+		thread, _, _ := strings.Cut(line, " ")
+		if first, ok := strings.CutSuffix(line, "<unfinished ...>"); ok {
+			begun[thread] = strings.TrimSpace(first)
+			continue
+		}
+		if _, rest, ok := strings.Cut(line, " resumed>"); ok && begun[thread] != "" {
+			line = begun[thread] + rest
+			delete(begun, thread)
+		}
 		if strings.Contains(line, "(INJECTED)") {
-			lines = append(lines, strings.TrimSpace(line))
+			lines = append(lines, line)
 		}
 	}
 	return lines
@@ -320,4 +331,15 @@ func (s *straceScene) step(f callFault) int {
 		return 3
 	}
 	return 1
+}
+
+// TestInjectedCalls: calls that strace tells of in two lines are read as one.
+func TestInjectedCalls(t *testing.T) {
+	log := "7 pwrite64(5, \"x\"..., 4096, 16384 <unfinished ...>\n8 --- SIGURG ---\n7 <... pwrite64 resumed>) = -1 EIO (Input/output error) (INJECTED)\n" +
+		"7 msync(0x7, 4096, MS_SYNC <unfinished ...>\n7 <... msync resumed>)  = -1 EIO (Input/output error) (INJECTED)\n" +
+		"7 pwrite64(5, \"x\"..., 4096, 49152) = -1 EIO (Input/output error) (INJECTED)\n7 msync(0x7, 4096, MS_SYNC) = 0\n"
+	lines := injectedCalls(log)
+	if len(lines) != 3 || !decides(lines[0]) || !decides(lines[1]) || decides(lines[2]) {
+		t.Errorf("read as %q", lines)
+	}
 }
