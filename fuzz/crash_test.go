@@ -74,13 +74,17 @@ func TestCrashOperations(t *testing.T) {
 	if *crashFor > 0 {
 		until = started.Add(*crashFor)
 	}
+	length, recrash := 70, 83
+	if brief() {
+		length, recrash = 15, 401
+	}
 	keep := keepDir(t)
 	total, recrashes, points := 0, 0, 0
 	for seed := *crashSeed; ; seed++ {
 		o := crashOptions(seed)
-		tr := traceOf(t, o, Generate(FromSeed(seed, 1<<20), CrashProfile, 70))
+		tr := traceOf(t, o, Generate(FromSeed(seed, 1<<20), CrashProfile, length))
 		o.Seam, o.PageSize = nil, 0
-		cfg := CrashConfig{Seed: seed, Extra: 12, Recrash: 83, Only: *crashImage, Until: until, Keep: keep, Options: o}
+		cfg := CrashConfig{Seed: seed, Extra: 12, Recrash: recrash, Only: *crashImage, Until: until, Keep: keep, Options: o}
 		report, err := crashAll(t, tr, cfg)
 		total += report.Images
 		recrashes += report.Recrashes
@@ -103,7 +107,14 @@ func reproduce(err error, test string, seed uint64) error {
 	if !errors.As(err, &failed) {
 		return fmt.Errorf("seed %d: %w", seed, err)
 	}
-	return fmt.Errorf("%w\nto see it again: go test ./fuzz -run '^%s$' -crash.seed=%d -crash.image=%d", err, test, seed, failed.Image)
+	flags := "" // they change the length of the run
+	switch {
+	case raceEnabled:
+		flags = " -race"
+	case testing.Short():
+		flags = " -short"
+	}
+	return fmt.Errorf("%w\nto see it again: go test%s ./fuzz -run '^%s$' -crash.seed=%d -crash.image=%d", err, flags, test, seed, failed.Image)
 }
 
 // TestCrashDuringCreation leaves a new file in every state that it goes through.
@@ -121,7 +132,7 @@ func TestCrashDuringCreation(t *testing.T) {
 
 // TestCrashLargeCommit crashes a commit that is too large for one flush.
 func TestCrashLargeCommit(t *testing.T) {
-	if raceEnabled || testing.Short() {
+	if brief() {
 		t.Skip("writes 20 MiB per image")
 	}
 	fill := []Op{

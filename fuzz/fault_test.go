@@ -19,7 +19,7 @@ func TestFaults(t *testing.T) {
 			t.Run(fmt.Sprintf("%s persistent %v", kind, persistent), func(t *testing.T) {
 				dir := imageDir(t)
 				step := 1
-				if raceEnabled || testing.Short() {
+				if brief() {
 					step = 10
 				}
 				for n := 1; ; n += step {

@@ -17,9 +17,12 @@ var (
 	rewrite    = flag.Bool("rewrite", false, "write the golden files anew")
 )
 
+// brief reports whether tests must be brief.
+func brief() bool { return raceEnabled || testing.Short() }
+
 // scaled returns n, or a tenth of it where tests must be brief.
 func scaled(n int) int {
-	if raceEnabled || testing.Short() {
+	if brief() {
 		return n / 10
 	}
 	return n
