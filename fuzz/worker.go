@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"mmdb"
+	"mmdb/mmapfile"
 )
 
 // A Command tells a Worker what to do next.
@@ -23,6 +25,8 @@ type Command struct {
 type Setup struct {
 	TwoPhase bool
 	MaxDirty int64
+	Initial  int64  // Options.InitialSize
+	Die      bool   // the process ends when a flush fails, before anything else happens
 	Bugs     uint32 // deliberate mistakes: see Worker.Sabotage
 }
 
@@ -40,12 +44,12 @@ func SetupOf(n uint64) Setup {
 
 // Options returns the options that s describes, without its mistakes.
 func (s Setup) Options() *mmdb.Options {
-	return &mmdb.Options{TwoPhase: s.TwoPhase, MaxDirty: s.MaxDirty, Timeout: lockTimeout}
+	return &mmdb.Options{TwoPhase: s.TwoPhase, MaxDirty: s.MaxDirty, InitialSize: s.Initial, Timeout: lockTimeout}
 }
 
 // A Report is what a Worker says: at least one for each command, and two for each transaction.
 type Report struct {
-	Event string // ready, opened, begun, acknowledged, held, verified, closed, failed
+	Event string // ready, opened, begun, acknowledged, held, verified, closed, failed, died
 	N     uint64 // a transaction
 	Error string // failed: the error
 
@@ -65,7 +69,6 @@ type Worker struct {
 	last   uint64   // the transaction that the database holds
 	held   *mmdb.Tx // a reader
 	heldN  uint64
-	failed bool // something failed
 	out    *json.Encoder
 }
 
@@ -76,7 +79,8 @@ func (w *Worker) Serve(in io.Reader, out io.Writer) error {
 	for dec := json.NewDecoder(in); ; {
 		var c Command
 		if err := dec.Decode(&c); err == io.EOF {
-			return w.end()
+			_ = w.close() // the device may be gone
+			return nil
 		} else if err != nil {
 			return err
 		}
@@ -84,14 +88,6 @@ func (w *Worker) Serve(in io.Reader, out io.Writer) error {
 			w.fail(err)
 		}
 	}
-}
-
-// end closes the database. After a failure that may fail too.
-func (w *Worker) end() error {
-	if err := w.close(); !w.failed {
-		return err
-	}
-	return nil
 }
 
 // say reports r. That nobody listens any more shows when the commands end.
@@ -133,6 +129,9 @@ func (w *Worker) open(c *Command) error {
 	if c.Setup.Bugs != 0 {
 		w.Sabotage(o, c.Setup.Bugs)
 	}
+	if c.Setup.Die {
+		o.Seam = w.dieOnFailure
+	}
 	db, err := mmdb.Open(c.Path, 0o600, o)
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
@@ -145,6 +144,16 @@ func (w *Worker) open(c *Command) error {
 		}
 		return err
 	})
+}
+
+// dieOnFailure is a seam that ends the process when a flush fails.
+func (w *Worker) dieOnFailure(op mmapfile.Op, do func(mmapfile.Op) (int, error)) (int, error) {
+	n, err := do(op)
+	if err != nil && (op.Kind == mmapfile.OpMsync || op.Kind == mmapfile.OpSync) {
+		w.say(Report{Event: "died", Error: err.Error()})
+		os.Exit(0)
+	}
+	return n, err
 }
 
 func (w *Worker) commit() error {
@@ -203,7 +212,6 @@ func (w *Worker) close() error {
 
 // fail reports err, what the next transaction gets, and what readers see.
 func (w *Worker) fail(err error) {
-	w.failed = true
 	r := Report{Event: "failed", N: w.last, Error: err.Error(), Failed: errors.Is(err, mmdb.ErrFailed)}
 	if w.db != nil {
 		r.Refused = errors.Is(w.db.Update(func(*mmdb.Tx) error { return nil }), mmdb.ErrFailed)
