@@ -147,9 +147,16 @@ func TestFullDisk(t *testing.T) {
 		}
 		t.Logf("%d runs, %d failures", len(rooms()), failures)
 	}
-	t.Run("tmpfs", func(t *testing.T) { fill(t, mountTmpfs(t, 16<<20)) })
-	t.Run("ext4", func(t *testing.T) { fill(t, mountExt4(t, 24<<20)) })
+	t.Run("tmpfs", func(t *testing.T) {
+		t.Parallel()
+		fill(t, mountTmpfs(t, 16<<20))
+	})
+	t.Run("ext4", func(t *testing.T) {
+		t.Parallel()
+		fill(t, mountExt4(t, 24<<20))
+	})
 	t.Run("ulimit", func(t *testing.T) {
+		t.Parallel()
 		dir, failures := imageDir(t), 0
 		for _, room := range rooms() {
 			room += 1234 // in the middle of a page
