@@ -63,3 +63,6 @@ func sysPin(_, present []byte) error {
 }
 
 func sysAreas(uintptr, uintptr) (int, error) { return 0, ErrUnsupported }
+
+// sysDrop has no counterpart here.
+func sysDrop(int) error { return ErrUnsupported }

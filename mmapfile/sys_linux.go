@@ -27,6 +27,8 @@ func sysWritev(fd int, bufs [][]byte, off int64) (int, error) {
 
 func sysSync(fd int) error { return unix.Fdatasync(fd) }
 
+func sysDrop(fd int) error { return unix.Fadvise(fd, 0, 0, unix.FADV_DONTNEED) }
+
 func sysAllocate(fd int, off, n int64) error { return unix.Fallocate(fd, 0, off, n) }
 
 func sysPunch(fd int, off, n int64) error {

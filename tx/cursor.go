@@ -23,6 +23,7 @@ const (
 	between                    // before the item at p, the first whose key is at least key
 	atStart                    // before the first item
 	atEnd                      // after the last
+	failed                     // a move met damage, or a fault cut it short: p is void
 )
 
 // Cursor returns a new cursor over b, not placed on an item.
@@ -101,6 +102,7 @@ func (c *Cursor) SeekLE(key []byte) (k, v []byte) {
 	if !c.b.mayRead() {
 		return nil, nil
 	}
+	c.at = failed
 	found, err := c.b.seek(&c.p, key)
 	c.placed(between)
 	if !c.ok(err) {
@@ -166,7 +168,7 @@ func (c *Cursor) Delete() (err error) {
 func (c *Cursor) ok(err error) bool {
 	if err != nil {
 		c.b.tx.fail(err)
-		c.at = unset
+		c.at = failed
 	}
 	return err == nil
 }
@@ -176,6 +178,7 @@ func (c *Cursor) placed(at cursorState) { c.at, c.mods = at, c.b.mods }
 
 // start places c before the first item, or after the last.
 func (c *Cursor) start(last bool) error {
+	c.at = failed // until p is whole
 	err := c.b.edge(&c.p, last)
 	c.placed(atStart)
 	if last {
@@ -194,6 +197,7 @@ func (c *Cursor) hold(key []byte) {
 
 // seek places c before the first item whose key is at least key.
 func (c *Cursor) seek(key []byte) error {
+	c.at = failed
 	_, err := c.b.seek(&c.p, key)
 	c.placed(between)
 	return err
@@ -201,18 +205,21 @@ func (c *Cursor) seek(key []byte) error {
 
 // sync makes p fresh after the bucket changed, and places an unset cursor at the end that a move comes from.
 func (c *Cursor) sync(back bool) error {
-	if c.at == unset {
+	switch {
+	case c.at == unset:
 		return c.start(back)
-	}
-	if c.mods == c.b.mods {
+	case c.at == failed:
+		return c.b.tx.err
+	case c.mods == c.b.mods:
 		return nil
 	}
 	if c.at == atStart || c.at == atEnd {
 		return c.start(c.at == atEnd)
 	}
+	at := c.at
+	c.at = failed
 	found, err := c.b.seek(&c.p, c.key)
-	c.mods = c.b.mods
-	if !found {
+	if c.placed(at); !found {
 		c.at = between
 	}
 	return err
@@ -226,7 +233,7 @@ func (c *Cursor) next() (key, value []byte) {
 		i++
 	}
 	if i >= f.leafBody().Count() {
-		more, err := c.b.advance(&c.p, false)
+		more, err := c.advance(false)
 		if !c.ok(err) || !more {
 			return nil, nil // p is unchanged: c stays
 		}
@@ -241,11 +248,20 @@ func (c *Cursor) next() (key, value []byte) {
 	return c.item(f)
 }
 
+// advance leads c's path to the next leaf, or the one before.
+func (c *Cursor) advance(back bool) (bool, error) {
+	at := c.at
+	c.at = failed
+	more, err := c.b.advance(&c.p, back)
+	c.at = at
+	return more, err
+}
+
 // prev moves to the item before c's place.
 func (c *Cursor) prev() (key, value []byte) {
 	f := c.p.leaf()
 	if f.i == 0 {
-		more, err := c.b.advance(&c.p, true)
+		more, err := c.advance(true)
 		if !c.ok(err) || !more {
 			return nil, nil
 		}

@@ -43,6 +43,9 @@ func (st *Store) open() (err error) {
 	if err != nil {
 		return err
 	}
+	if err := st.distrustCache(size); err != nil {
+		return fmt.Errorf("%s: %w", st.path, err)
+	}
 	fresh, err := st.isNew(size)
 	if err != nil {
 		return fmt.Errorf("%s: %w", st.path, err)

@@ -287,11 +287,8 @@ func (st *Store) settle() error {
 			return fmt.Errorf("close: %w", err)
 		}
 		w.fileSize = end
-		if m.Settled {
-			return st.file.Sync()
-		}
 	}
-	if m.Settled {
+	if m.Settled && !w.marked {
 		return nil
 	}
 	m.Settled = true

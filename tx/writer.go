@@ -19,6 +19,7 @@ type writer struct {
 	slots    [page.MetaSlots]metaSlot
 	fileSize int64
 	seen     bool // a written meta was read back through the mapping
+	marked   bool // this session has written, and markOpen has told so
 
 	// The running transaction.
 	nextTree page.Tree
@@ -139,6 +140,9 @@ func (w *writer) place(units []uint32) ([]page.No, error) {
 	if m := w.st.opts.MaxSize; m > 0 {
 		limit = page.No(m >> w.st.shift)
 	}
+	if err := w.markOpen(); err != nil {
+		return nil, err
+	}
 	nos, err := w.alloc(units, limit)
 	if err != nil && w.freeOlder() {
 		nos, err = w.alloc(units, limit)
@@ -224,8 +228,8 @@ func (w *writer) freeOlder() bool {
 	m := w.slots[w.newestSlot()].meta
 	older := false
 	for i := range w.slots {
-		if s := &w.slots[i]; s.valid && s.meta.Commit == m.Commit {
-			continue
+		if s := &w.slots[i]; !s.valid || s.meta.Commit == m.Commit {
+			continue // an invalid one stays: it says that the file is open
 		}
 		older = true
 		if err := w.putMeta(i, &m); err != nil {
