@@ -12,9 +12,6 @@ import (
 // keySize is the length of a key: 16 hexadecimal digits.
 const keySize = 16
 
-// hexDigits fill keys.
-const hexDigits = "0123456789abcdef"
-
 // putKey makes dst[:16] the key of item i. Items are numbered in the order of their keys. Even numbers are spelt, so that a miss can be
 // looked for between any two.
 func putKey(dst []byte, i int) { putHex(dst, uint64(i)*2) }
