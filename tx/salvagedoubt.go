@@ -28,6 +28,12 @@ func (s *salvager) settleDoubts() (any bool) {
 	return any
 }
 
+// mayBeLeaf reports whether the lost page of h, of which nobody says the level, may itself have been the leaf with the keys.
+func (s *salvager) mayBeLeaf(h *hole) bool {
+	const least = slotSize + 3 // bytes that a key takes
+	return h.level < 0 && !h.branch && h.keys <= uint64(s.file.pageSize/least)
+}
+
 // A candidate leaf of a hole.
 type heir struct {
 	no page.No
@@ -59,7 +65,7 @@ func (s *salvager) settle(t *salvagedTree, h hole) bool {
 			left = append(left, l.no)
 		}
 	}
-	if h.open || sum != h.keys || s.hidden(s.bornBefore(&h)) {
+	if h.open || sum != h.keys || s.mayBeLeaf(&h) || s.hidden(s.bornBefore(&h)) {
 		return false
 	}
 	for _, no := range left {

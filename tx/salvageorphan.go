@@ -37,7 +37,7 @@ func (s *salvager) fill(t *salvagedTree, no page.No) {
 	if !h.open {
 		h.keys -= sp.keys
 	}
-	t.mixed = true
+	h.branch, t.mixed = true, true
 	p := &s.pages[no]
 	s.walk(t, hole{page: no, level: int(p.level), born: p.born, lo: h.lo, hi: h.hi, keys: sp.keys})
 }

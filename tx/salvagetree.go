@@ -32,6 +32,7 @@ type hole struct {
 	lo, hi []byte      // range of its keys; nil is open
 	keys   uint64      // how many were not found elsewhere
 	open   bool        // that is not known
+	branch bool        // the lost page was a branch
 }
 
 // plan decides to which bucket each leaf belongs, and which leaves are left out.
