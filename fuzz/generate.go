@@ -30,6 +30,13 @@ var ModelProfile = newProfile(20000, 200, true, map[Kind]int{
 	OpIterate: 5, OpGetMany: 3, OpCommit: 10, OpRollback: 3, OpReopen: 2, OpReader: 4, OpVerify: 2, OpSync: 1,
 })
 
+// LongProfile has long transactions with many buckets, so that they spill.
+var LongProfile = newProfile(20000, 250, false, map[Kind]int{
+	OpPut: 20, OpDelete: 6, OpPutReserve: 3, OpFill: 24, OpDrop: 10, OpDeleteRange: 4,
+	OpCreate: 6, OpEnsure: 6, OpDeleteBucket: 4, OpMove: 10, OpSequence: 2, OpWalk: 10, OpCount: 2,
+	OpCommit: 2, OpRollback: 1, OpReader: 2, OpVerify: 1,
+})
+
 // CrashProfile is for crash images: small transactions and few reads, so that
 // many commits fit into a small file.
 var CrashProfile = newProfile(9000, 60, false, map[Kind]int{

@@ -8,6 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
 )
 
 // An image is a real file that is made to hold, one after the other, what
@@ -21,15 +25,41 @@ type image struct {
 	size    int64  // bytes of the file after overlay
 }
 
+// dirPrefix begins the names of image folders; the process that made one
+// follows.
+const dirPrefix = "mmdb-fuzz-"
+
 // ImageDir returns a new folder for images, in memory where the system has a
-// file system for that. The caller removes it.
+// file system for that. The caller removes it. Those of processes that were
+// killed, as the workers of the fuzzer are, are removed the first time.
 func ImageDir() (string, error) {
+	pattern := fmt.Sprintf("%s%d-", dirPrefix, os.Getpid())
 	if s, err := os.Stat("/dev/shm"); err == nil && s.IsDir() {
-		if dir, err := os.MkdirTemp("/dev/shm", "mmdb-fuzz-"); err == nil {
+		sweepOnce.Do(func() { sweep("/dev/shm") })
+		if dir, err := os.MkdirTemp("/dev/shm", pattern); err == nil {
 			return dir, nil
 		}
 	}
-	return os.MkdirTemp("", "mmdb-fuzz-")
+	return os.MkdirTemp("", pattern)
+}
+
+var sweepOnce sync.Once
+
+// sweep removes the image folders in dir whose process is gone.
+func sweep(dir string) {
+	entries, _ := os.ReadDir(dir) // what can't be read stays
+	for _, e := range entries {
+		rest, ok := strings.CutPrefix(e.Name(), dirPrefix)
+		owner, _, ok2 := strings.Cut(rest, "-")
+		pid, err := strconv.Atoi(owner)
+		if !ok || !ok2 || err != nil {
+			continue
+		}
+		p, err := os.FindProcess(pid)
+		if err == nil && errors.Is(p.Signal(syscall.Signal(0)), os.ErrProcessDone) {
+			os.RemoveAll(filepath.Join(dir, e.Name()))
+		}
+	}
 }
 
 func newImage(dir, name string) (*image, error) {

@@ -47,7 +47,11 @@ func TestModelOperations(t *testing.T) {
 	started := time.Now()
 	count := 0
 	for seed := *modelSeed; ; seed++ {
-		ops := Generate(FromSeed(seed, 1<<30), ModelProfile, 600)
+		profile := ModelProfile
+		if seed%5 == 1 { // those with little memory
+			profile = LongProfile
+		}
+		ops := Generate(FromSeed(seed, 1<<30), profile, 600)
 		if !t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { runOps(t, imageDir(t), modelOptions(seed), ops) }) {
 			t.Fatalf("to see it again: go test ./fuzz -run '^TestModelOperations$' -model.seed=%d", seed)
 		}
@@ -66,7 +70,11 @@ func FuzzOps(f *testing.F) {
 		if len(data) == 0 {
 			return
 		}
-		ops := Generate(FromBytes(data[1:]), ModelProfile, 300)
+		profile := ModelProfile
+		if data[0]&0x80 != 0 {
+			profile = LongProfile
+		}
+		ops := Generate(FromBytes(data[1:]), profile, 300)
 		runOps(t, imageDir(t), modelOptions(uint64(data[0])), ops)
 	})
 }

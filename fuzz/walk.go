@@ -6,12 +6,69 @@ import (
 	"mmdb"
 )
 
-// A shadow is the model of a cursor: it stands at a key, present or not, and
-// moves to the neighbours of that key. After the end it stays where it was.
+// A shadow is the model of a cursor: it has a place among the keys, present
+// or not, and moves to the neighbours of that place. After the end it stays
+// where it was.
 type shadow struct {
 	model *Model
-	at    []byte // key of the position; nil when the cursor has none
+	place place
+	at    []byte // the key of the place
 	fresh bool   // the last move returned at, and at was not deleted since
+}
+
+// A place says where a cursor stands.
+type place uint8
+
+const (
+	nowhere  place = iota // never placed, or nothing is promised
+	onKey                 // on the key at, or where it was
+	beforeGE              // before the first key that is at least at
+	afterLE               // after the last key that is at most at
+	atStart               // before everything
+	atEnd                 // after everything
+)
+
+// next and prev return the positions of the neighbours.
+func (s *shadow) next() int {
+	i, ok := s.model.find(s.at)
+	switch {
+	case s.place == atStart:
+		return 0
+	case s.place == atEnd:
+		return s.model.Len()
+	case ok && s.place != beforeGE:
+		i++
+	}
+	return i
+}
+
+func (s *shadow) prev() int {
+	i, ok := s.model.find(s.at)
+	switch {
+	case s.place == atStart:
+		return -1
+	case s.place == atEnd:
+		return s.model.Len() - 1
+	case ok && s.place == afterLE:
+		return i
+	}
+	return i - 1
+}
+
+// missed notes the place of a move that found nothing.
+func (s *shadow) missed(st Step) {
+	switch s.fresh = false; st.Kind {
+	case StepFirst:
+		s.place = atStart
+	case StepLast:
+		s.place = atEnd
+	case StepSeekIndex:
+		s.place = nowhere
+	case StepSeek:
+		s.place, s.at = beforeGE, st.Key
+	case StepSeekLE:
+		s.place, s.at = afterLE, st.Key
+	}
 }
 
 // step runs one step of a cursor program on both sides and compares.
@@ -26,7 +83,7 @@ func (s *shadow) step(b *mmdb.Bucket, c *mmdb.Cursor, st Step, seed uint32) erro
 		}
 		return sameError("Delete", b.Delete(st.Key), s.model.Delete(st.Key))
 	case StepDelete:
-		if s.at == nil || !s.fresh {
+		if !s.fresh {
 			return nil
 		}
 		want := s.model.Delete(s.at)
@@ -38,7 +95,7 @@ func (s *shadow) step(b *mmdb.Bucket, c *mmdb.Cursor, st Step, seed uint32) erro
 
 // move runs a step that changes nothing.
 func (s *shadow) move(c *mmdb.Cursor, st Step) error {
-	if s.at == nil && (st.Kind == StepNext || st.Kind == StepPrev || st.Kind == StepRank) {
+	if s.place == nowhere && (st.Kind == StepNext || st.Kind == StepPrev || st.Kind == StepRank) {
 		return nil // a cursor that was never placed promises nothing
 	}
 	if st.Kind == StepRank {
@@ -55,9 +112,11 @@ func (s *shadow) move(c *mmdb.Cursor, st Step) error {
 	if i := s.target(st); i >= 0 && i < s.model.Len() {
 		e := s.model.entries[i]
 		wantKey, wantValue = []byte(e.key), e.value
-		s.at, s.fresh = wantKey, true
+		s.place, s.at, s.fresh = onKey, wantKey, true
 	} else if st.Kind != StepNext && st.Kind != StepPrev {
-		s.at, s.fresh = nil, false
+		s.missed(st)
+	} else if s.place != onKey {
+		s.place = nowhere
 	}
 	return samePair(st.String(), k, v, wantKey, wantValue)
 }
@@ -88,14 +147,9 @@ func run(c *mmdb.Cursor, st Step) (k, v []byte) {
 func (s *shadow) target(st Step) int {
 	switch st.Kind {
 	case StepNext:
-		i, ok := s.model.find(s.at)
-		if ok {
-			i++
-		}
-		return i
+		return s.next()
 	case StepPrev:
-		i, _ := s.model.find(s.at)
-		return i - 1
+		return s.prev()
 	case StepFirst:
 		return 0
 	case StepLast:
