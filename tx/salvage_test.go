@@ -17,7 +17,7 @@ import (
 )
 
 var (
-	salvageSeed = flag.Int64("salvage.seed", 0, "seed of the only case of the salvage tests to run")
+	salvageSeed = flag.Int64("salvage.seed", 0, "seed of the first case of TestSalvageOfDamagedFiles; alone it is the only one")
 	salvageRuns = flag.Int("salvage.runs", 0, "cases of each salvage test, 0 for a few")
 )
 
@@ -388,16 +388,13 @@ func TestSalvageOfDamagedFiles(t *testing.T) {
 	}
 	if *salvageRuns > 0 {
 		runs = *salvageRuns
+	} else if *salvageSeed > 0 {
+		runs = 1
 	}
 	var pages, damaged, doubtful uint64
 	inexact, doubts := 0, 0
 	for i := range runs {
-		seed := int64(i + 1)
-		if *salvageSeed != 0 {
-			if seed = *salvageSeed; i > 0 {
-				break
-			}
-		}
+		seed := max(*salvageSeed, 1) + int64(i)
 		r := salvageCase(t, seed)
 		if t.Failed() {
 			t.Fatalf("again with -run TestSalvageOfDamagedFiles -salvage.seed=%d", seed)
