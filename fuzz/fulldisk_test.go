@@ -70,7 +70,7 @@ func fillDisk(t *testing.T, dir string, room int64) string {
 	if err := errors.Join(unix.Syncfs(int(f.Fd())), unix.Statfs(dir, &s)); err != nil {
 		t.Fatal(err)
 	}
-	free := int64(s.Bavail) * s.Bsize
+	free := int64(s.Bavail) * int64(s.Bsize)
 	if free < room {
 		t.Fatalf("%d bytes are free, and %d should stay free", free, room)
 	}

@@ -9,10 +9,10 @@ import (
 	"testing"
 )
 
-// caught calls fn in m.Catch, and tells its error and what it panicked with.
-func caught(m *Mapping, fn func()) (err error, panicked any) {
+// caught calls fn in m.Catch, and tells what it panicked with and its error.
+func caught(m *Mapping, fn func()) (panicked any, err error) {
 	defer func() { panicked = recover() }()
-	return m.Catch(func() error { fn(); return nil }), nil
+	return nil, m.Catch(func() error { fn(); return nil })
 }
 
 func TestFaultsBecomeErrors(t *testing.T) {
@@ -20,17 +20,17 @@ func TestFaultsBecomeErrors(t *testing.T) {
 	must(t, f.WriteAt([][]byte{pattern(1<<20, 1)}, 0))
 	m := mapTemp(t, f, MapOptions{})
 	b := m.Data()[:1<<20]
-	if err, p := caught(m, func() { load(b, 700_000) }); err != nil || p != nil {
+	if p, err := caught(m, func() { load(b, 700_000) }); err != nil || p != nil {
 		t.Fatal(err, p)
 	}
 	// Somebody cuts the file short.
 	must(t, f.Truncate(100_000))
-	err, p := caught(m, func() { load(b, 700_000) })
+	p, err := caught(m, func() { load(b, 700_000) })
 	var fe *FaultError
 	if p != nil || !errors.As(err, &fe) || fe.Offset != 700_000 || !strings.Contains(err.Error(), f.Path()) {
 		t.Fatal(err, p)
 	}
-	if err, p := caught(m, func() { load(b, 50_000) }); err != nil || p != nil {
+	if p, err := caught(m, func() { load(b, 50_000) }); err != nil || p != nil {
 		t.Fatal("what is left of the file:", err, p)
 	}
 	if err := m.Catch(func() error { return ErrTimeout }); err != ErrTimeout {
@@ -41,7 +41,7 @@ func TestFaultsBecomeErrors(t *testing.T) {
 	}
 	// It heals when the file is whole again.
 	must(t, f.Truncate(1<<20))
-	if err, p := caught(m, func() { load(b, 700_000) }); err != nil || p != nil {
+	if p, err := caught(m, func() { load(b, 700_000) }); err != nil || p != nil {
 		t.Fatal(err, p)
 	}
 }
@@ -51,7 +51,7 @@ func TestWritesThroughTheMappingPanicAndNeverReachTheFile(t *testing.T) {
 	must(t, f.WriteAt([][]byte{pattern(1<<20, 1)}, 0))
 	m := mapTemp(t, f, MapOptions{})
 	b := m.Data()[:1<<20]
-	err, p := caught(m, func() { b[4097]++ })
+	p, err := caught(m, func() { b[4097]++ })
 	if err != nil || p == nil {
 		t.Fatal("a caller's write is not a panic:", err)
 	}
@@ -80,7 +80,7 @@ func TestOtherPanicsAreNotFaults(t *testing.T) {
 		func() { _ = none.file },
 		func() { load(nil, 3) },
 	} {
-		err, p := caught(m, fn)
+		p, err := caught(m, fn)
 		if err != nil || p == nil {
 			t.Error("swallowed:", err)
 		}
