@@ -11,8 +11,9 @@ import (
 func init() {
 	register(Engine{
 		Name: "badger",
+		Bulk: 10_000, // larger transactions are refused
 		Settings: "badger " + version("github.com/dgraph-io/badger/v4") + ", no compression, no block cache (its files are mapped), " +
-			"SyncWrites; no flush and lazy: SyncWrites off",
+			"SyncWrites, bulk loads in transactions of 10000 items; no flush and lazy: SyncWrites off",
 		Open: openBadger,
 	})
 }

@@ -52,6 +52,8 @@ type Engine struct {
 	Fixture string
 	// Only names the workloads that the engine is for; nil is all.
 	Only []string
+	// Bulk is the most items that one transaction of a bulk load should have; zero is no limit.
+	Bulk int
 	// Native engines have no store: they measure in a program of their own, and Open is nil.
 	Native bool
 	// Open opens the store in the folder dir, which exists, and creates it if the folder is empty.
@@ -179,6 +181,14 @@ func Named(name string) (Engine, bool) {
 		}
 	}
 	return Engine{}, false
+}
+
+// InBulk returns how many of n items to put in one transaction of a bulk load.
+func (e Engine) InBulk(n int) int {
+	if e.Bulk > 0 {
+		return min(n, e.Bulk)
+	}
+	return n
 }
 
 // Files names the engine whose files e reads.

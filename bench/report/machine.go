@@ -2,6 +2,7 @@ package report
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -104,7 +105,7 @@ func revision() string {
 	if !ok {
 		return ""
 	}
-	text, changed := "unknown", ""
+	text, changed := "", ""
 	for _, s := range info.Settings {
 		switch s.Key {
 		case "vcs.revision":
@@ -114,6 +115,10 @@ func revision() string {
 				changed = " with changes"
 			}
 		}
+	}
+	if text == "" {
+		out, _ := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output()
+		return "not stamped, working folder at " + strings.TrimSpace(string(out))
 	}
 	return text + changed
 }

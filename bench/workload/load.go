@@ -12,8 +12,8 @@ func addLoads() {
 	add("load-rand", "main load", Empty, "n puts in random order, 1000 in a transaction, no flush", func(v *env) error {
 		return v.loadAndCheck(permutation(v.N, v.Seed), perTransaction)
 	})
-	add("load-bulk", "main load", Empty, "n puts in random order in one transaction, no flush", func(v *env) error {
-		return v.loadAndCheck(permutation(v.N, v.Seed), v.N)
+	add("load-bulk", "main load", Empty, "n puts in random order in one transaction, or the largest that suits the engine, no flush", func(v *env) error {
+		return v.loadAndCheck(permutation(v.N, v.Seed), v.engine.InBulk(v.N))
 	})
 }
 

@@ -51,7 +51,7 @@ func (v *env) redb() error {
 	singles, batches, size := min(redbSingles, v.atLeast(10, 1000)), min(redbBatches, v.atLeast(2, 10_000)), min(redbBatch, v.atLeast(10, 1000))
 	reads := v.N
 	steps := []func() error{
-		func() error { return v.timed("", v.N, func() error { return b.write(1, v.N) }) },
+		func() error { return v.timed("", v.N, func() error { return b.bulk(v.N) }) },
 		func() error { return v.timed("single writes", singles, func() error { return b.write(singles, 1) }) },
 		func() error { return v.timed("batch writes", batches, func() error { return b.write(batches, size) }) },
 		func() error { return v.timed("len", 1, b.length) },
@@ -89,6 +89,16 @@ func (b *redbRun) write(transactions, size int) error {
 			return err
 		}
 		b.put += size
+	}
+	return nil
+}
+
+// bulk puts n new items, in one transaction if that suits the engine.
+func (b *redbRun) bulk(n int) error {
+	for b.put < n {
+		if err := b.write(1, b.engine.InBulk(n-b.put)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -161,21 +171,31 @@ func (b *redbRun) ranges(name string, ops int) error {
 	return err
 }
 
-// removeHalf deletes half of the items in one transaction.
+// removeHalf deletes half of the items, in one transaction if that suits the engine.
 func (b *redbRun) removeHalf(name string) error {
 	half := b.put / 2
-	err := b.timed(name, half, func() error {
-		return b.s.Update(func(w engine.Writer) error {
-			for i := range half {
-				redbPutKey(b.key, i)
-				if err := w.Delete(b.key); err != nil {
-					return err
-				}
+	return b.timed(name, half, func() error {
+		for b.removed < half {
+			if err := b.remove(b.engine.InBulk(half - b.removed)); err != nil {
+				return err
 			}
-			return nil
-		})
+		}
+		return nil
 	})
-	b.removed = half
+}
+
+// remove deletes the next n items in a transaction.
+func (b *redbRun) remove(n int) error {
+	err := b.s.Update(func(w engine.Writer) error {
+		for i := b.removed; i < b.removed+n; i++ {
+			redbPutKey(b.key, i)
+			if err := w.Delete(b.key); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	b.removed += n
 	return err
 }
 
