@@ -3,6 +3,8 @@ package tx
 import (
 	"bytes"
 	"cmp"
+	"fmt"
+	"maps"
 	"slices"
 
 	"mmdb/page"
@@ -120,22 +122,41 @@ func (s *salvager) hidden(born page.Commit) bool {
 // is not either.
 type laterLeaves struct {
 	newest page.Commit // of them; 0 if there are none
-	leaves map[page.Tree][]span
+	leaves map[page.Tree][]laterLeaf
+}
+
+type laterLeaf struct {
+	no page.No
+	span
 }
 
 // add notes a leaf that is younger than the newest commit.
-func (l *laterLeaves) add(p *salvagedPage, sp span) {
+func (l *laterLeaves) add(p *salvagedPage, no page.No, sp span) {
 	if l.leaves == nil {
-		l.leaves = map[page.Tree][]span{}
+		l.leaves = map[page.Tree][]laterLeaf{}
 	}
 	l.newest = max(l.newest, p.born)
-	l.leaves[p.tree] = append(l.leaves[p.tree], sp)
+	l.leaves[p.tree] = append(l.leaves[p.tree], laterLeaf{no, sp})
+}
+
+// reportLater reports what is younger than the newest commit.
+func (s *salvager) reportLater() {
+	if s.later.newest == 0 {
+		return
+	}
+	s.lost(nil, SalvageLoss{Reason: fmt.Sprintf("pages of a later commit, %d, were found, but not its root: it was never finished, or it is lost", s.later.newest)})
+	for _, tree := range slices.Sorted(maps.Keys(s.later.leaves)) {
+		for _, l := range s.later.leaves[tree] {
+			s.report.Doubtful += l.keys
+			s.lost(s.trees[tree], SalvageLoss{Page: uint64(l.no), Tree: uint64(tree), Key: l.first, Keys: l.keys, Reason: "this leaf belongs to a later commit whose root is lost"})
+		}
+	}
 }
 
 // overtaken reports whether the current leaf l of t, page no, may have been replaced by a later commit, and reports it if so.
 func (s *salvager) overtaken(t *salvagedTree, no page.No, l page.Leaf) bool {
 	sp, ok := leafSpan(l, 0)
-	if !ok || !slices.ContainsFunc(s.later.leaves[t.no], func(y span) bool { return sp.meets(&y) }) {
+	if !ok || !slices.ContainsFunc(s.later.leaves[t.no], func(y laterLeaf) bool { return sp.meets(&y.span) }) {
 		return false
 	}
 	s.report.Doubtful += sp.keys

@@ -182,7 +182,7 @@ func (s *salvager) dropForeign() {
 		}
 		if p.born > s.newest && p.born < s.cut && len(s.metas) < page.MetaSlots {
 			if sp, ok := s.span(page.No(i)); ok && p.kind == page.KindLeaf {
-				s.later.add(p, sp)
+				s.later.add(p, page.No(i), sp)
 			}
 		}
 		p.kind = 0

@@ -68,6 +68,7 @@ func (s *salvager) plan() error {
 	}
 	s.reportHoles()
 	s.reportLeftOut()
+	s.reportLater()
 	return nil
 }
 
@@ -230,9 +231,6 @@ func (s *salvager) reportHoles() {
 				s.lost(t, SalvageLoss{Reason: "the root of the newest commit and its record are lost: there may have been more buckets"})
 			}
 		}
-	}
-	if s.later.newest != 0 {
-		s.lost(nil, SalvageLoss{Reason: fmt.Sprintf("pages of a later commit, %d, were found, but not its root: it was never finished, or it is lost", s.later.newest)})
 	}
 }
 
