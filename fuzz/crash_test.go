@@ -68,7 +68,7 @@ func crashAll(t testing.TB, tr *Trace, cfg CrashConfig) (CrashReport, error) {
 
 // TestCrashOperations crashes generated workloads at every event.
 func TestCrashOperations(t *testing.T) {
-	want := scaled(9000)
+	want := scaled(20000)
 	started := time.Now()
 	var until time.Time
 	if *crashFor > 0 {
