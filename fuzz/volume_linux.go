@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -111,6 +112,10 @@ func attachLoop(path string) (*os.File, error) {
 		}
 		loop, err := os.OpenFile(fmt.Sprintf("/dev/loop%d", n), os.O_RDWR, 0)
 		if err != nil {
+			if try < 20 { // a new one may not be in /dev yet
+				time.Sleep(5 * time.Millisecond)
+				continue
+			}
 			return nil, err
 		}
 		err = unix.IoctlLoopConfigure(int(loop.Fd()), &unix.LoopConfig{
