@@ -5,7 +5,7 @@
 //
 //	MMDB_TIERS=1 go test -v
 //
-// Half of the databases stand in blocks that were written before: they are opened again after a failure on the same mount, too.
-// The others stand in new blocks and are mounted anew first, because ext4 loses what is written once more to new blocks whose
-// first write failed, although write and fdatasync report success. MMDB_TIER_STRICT=1 lets that happen.
+// Half of the databases stand in blocks that were written before, half in new ones. On ext4 the second half are the harder: what is written
+// once more to new blocks whose first write failed is lost, although write and fdatasync report success. The library must drop such pages from
+// the cache when it opens the file again on the same mount.
 package fusetier
