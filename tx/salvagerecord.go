@@ -57,8 +57,8 @@ func (s *salvager) findNewest() (link page.Link) {
 	if c := s.newestPage(func(p *salvagedPage) bool { return p.tree == page.RootTree && p.born < s.cut }); c > s.newest && s.topOf(0, c) != 0 {
 		s.newest, s.root, s.limit, link = c, nil, page.No(len(s.pages)), page.Link{}
 	}
-	if len(s.metas) > 0 {
-		return link // a commit whose meta, record and root are all lost is less likely than one that was not finished
+	if len(s.metas) == page.MetaSlots-1 {
+		return link // that this meta, the record and the root of a commit are lost is less likely than that it was not finished
 	}
 	if c := s.newestPage(func(*salvagedPage) bool { return true }); c > s.newest {
 		s.newest, s.root, s.limit, link, s.unsure = c, nil, page.No(len(s.pages)), page.Link{}, true

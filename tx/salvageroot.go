@@ -72,7 +72,7 @@ func (r *reach) visit(ref page.Ref, tree page.Tree, level int) {
 	}
 }
 
-// agree is for a file without metas, in which the youngest pages belong to a commit whose record and root are not there either: it may
+// agree is for a file that lost most metas, in which the youngest pages belong to a commit whose record and root are not there either: it may
 // have been finished, and then its pages are current, or not, and then the ones before it are. What its branches refer to
 // and older commits wrote is current in both cases.
 func (s *salvager) agree() {
