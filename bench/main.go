@@ -58,7 +58,7 @@ func listCommand() *cobra.Command {
 
 // showCommand shows the report of an earlier run.
 func showCommand() *cobra.Command {
-	var base, plot string
+	var how display
 	cmd := &cobra.Command{
 		Use:   "show FILE.json",
 		Short: "Show the report of an earlier run as a table, and as a plot if asked",
@@ -68,30 +68,40 @@ func showCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return show(cmd, r, base, plot)
+			return how.show(cmd, r)
 		},
 	}
-	addShowFlags(cmd, &base, &plot)
+	how.addFlags(cmd)
 	return cmd
 }
 
-// addShowFlags adds the flags that show looks at.
-func addShowFlags(cmd *cobra.Command, base, plot *string) {
-	cmd.Flags().StringVar(base, "base", "mmdb", "engine that the others are compared with")
-	cmd.Flags().StringVar(plot, "plot", "", "write a plot to this file (.svg, .png or .pdf)")
+// display is how a report is shown.
+type display struct {
+	base, plot string
+	cpu        bool
+}
+
+// addFlags adds the flags for it.
+func (d *display) addFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&d.base, "base", "mmdb", "engine that the others are compared with")
+	cmd.Flags().StringVar(&d.plot, "plot", "", "write a plot to this file (.svg, .png or .pdf)")
+	cmd.Flags().BoolVar(&d.cpu, "cpu", false, "show processor times in the place of times")
 }
 
 // show prints a report and draws its plot.
-func show(cmd *cobra.Command, r *report.Report, base, plot string) error {
-	if err := r.Table(cmd.OutOrStdout(), base); err != nil {
+func (d *display) show(cmd *cobra.Command, r *report.Report) error {
+	if d.cpu {
+		r = r.ByCPU()
+	}
+	if err := r.Table(cmd.OutOrStdout(), d.base); err != nil {
 		return err
 	}
 	fmt.Fprintln(cmd.OutOrStdout())
 	if err := r.Notes(cmd.OutOrStdout()); err != nil {
 		return err
 	}
-	if plot == "" {
+	if d.plot == "" {
 		return nil
 	}
-	return r.Plot(plot, base)
+	return r.Plot(d.plot, d.base)
 }

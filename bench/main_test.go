@@ -10,7 +10,7 @@ import (
 
 // flags are those of a run that can be planned.
 func flags() runFlags {
-	return runFlags{workloads: []string{"main"}, base: "mmdb", repeat: 1,
+	return runFlags{workloads: []string{"main"}, display: display{base: "mmdb"}, repeat: 1,
 		config: workload.Config{N: 1000, ValueSize: 100, Limit: time.Second}}
 }
 

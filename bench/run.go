@@ -21,10 +21,11 @@ import (
 type runFlags struct {
 	engines, workloads, skip []string
 	against                  []string
-	folder, json, base, plot string
+	folder, json             string
 	repeat                   int
 	sequential, cold         bool
 	config                   workload.Config
+	display
 }
 
 // runCommand measures.
@@ -52,7 +53,8 @@ func runCommand() *cobra.Command {
 	flags.BoolVar(&f.cold, "cold", false, "also run the workloads with a cold cache or little memory (Linux; the latter as root)")
 	flags.StringVar(&f.folder, "dir", "", "folder for the stores (default the system's for temporary files)")
 	flags.StringVar(&f.json, "json", "", "write the report to this file")
-	addShowFlags(cmd, &f.base, &f.plot)
+	flags.StringVar(&f.config.Profile, "profile", "", "write CPU profiles of what is timed to this folder")
+	f.addFlags(cmd)
 	return cmd
 }
 
@@ -80,7 +82,7 @@ func (f *runFlags) run(cmd *cobra.Command) error {
 	if f.json != "" {
 		failed = errors.Join(failed, r.Write(f.json))
 	}
-	return errors.Join(failed, show(cmd, r, f.base, f.plot))
+	return errors.Join(failed, f.show(cmd, r))
 }
 
 // plan makes a plan of the flags.
@@ -91,6 +93,11 @@ func (f *runFlags) plan() (p runner.Plan, err error) {
 	p = runner.Plan{Repeat: f.repeat, Folder: f.folder, Sequential: f.sequential, Config: f.config}
 	if p.Folder == "" {
 		p.Folder = os.TempDir()
+	}
+	if f.config.Profile != "" {
+		if p.Config.Profile, err = filepath.Abs(f.config.Profile); err != nil {
+			return p, err
+		}
 	}
 	if p.Workloads, err = f.chosen(); err != nil {
 		return p, err

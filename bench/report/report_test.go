@@ -13,11 +13,11 @@ import (
 func sample() *Report {
 	var s Set
 	for i := range 3 {
-		s.Add("get", "", "ns", "a", float64(100+i))
-		s.Add("get", "", "ns", "b", float64(400-i))
-		s.Add("load", "file", "bytes", "a", 3<<20)
-		s.Add("load", "file", "bytes", "b", 6<<20)
-		s.Add("get", "", "ns", "c", 50)
+		s.Add("get", "", "ns", "a", float64(100+i), 70)
+		s.Add("get", "", "ns", "b", float64(400-i), 300)
+		s.Add("load", "file", "bytes", "a", 3<<20, 0)
+		s.Add("load", "file", "bytes", "b", 6<<20, 0)
+		s.Add("get", "", "ns", "c", 50, 0)
 	}
 	s.Fail("load", "c", "load of c: not available")
 	return &Report{
@@ -48,6 +48,17 @@ func TestTable(t *testing.T) {
 				t.Errorf("line %d lacks %q: %s", i, text, lines[i])
 			}
 		}
+	}
+}
+
+func TestTableOfProcessorTime(t *testing.T) {
+	var out bytes.Buffer
+	if err := sample().ByCPU().Table(&out, "a"); err != nil {
+		t.Fatal(err)
+	}
+	text := out.String()
+	if !strings.Contains(text, "70.0 ns") || !strings.Contains(text, "0.23") || strings.Contains(text, "load") {
+		t.Errorf("table:\n%s", text)
 	}
 }
 

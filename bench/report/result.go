@@ -38,7 +38,8 @@ type Result struct {
 	Unit     string // "ns" for each operation, or "bytes"
 	Engine   string // label
 	Values   []float64
-	Note     string // why there are no values
+	CPU      []float64 `json:",omitempty"` // of times: processor time of all threads
+	Note     string    // why there are no values
 }
 
 // Median returns the middle value, the lower one of two.
@@ -61,11 +62,14 @@ func (r Result) Row() string {
 // A Set collects values into results, in the order in which they first came.
 type Set struct{ results []Result }
 
-// Add adds a value.
-func (s *Set) Add(workload, metric, unit, label string, value float64) {
+// Add adds a value, and the processor time that goes with it, if it is known.
+func (s *Set) Add(workload, metric, unit, label string, value, cpu float64) {
 	r := s.at(workload, metric, label)
 	r.Unit = unit
 	r.Values = append(r.Values, value)
+	if cpu > 0 {
+		r.CPU = append(r.CPU, cpu)
+	}
 }
 
 // Fail notes why there is no value.
@@ -84,6 +88,19 @@ func (s *Set) at(workload, metric, label string) *Result {
 
 // Results returns what was collected.
 func (s *Set) Results() []Result { return s.results }
+
+// ByCPU returns the report with processor times in the place of times. What is no time is left out.
+func (r *Report) ByCPU() *Report {
+	c := *r
+	c.Results = nil
+	for _, res := range r.Results {
+		if len(res.CPU) > 0 {
+			res.Values, res.CPU = res.CPU, nil
+			c.Results = append(c.Results, res)
+		}
+	}
+	return &c
+}
 
 // Write writes the report as JSON.
 func (r *Report) Write(path string) error {

@@ -81,7 +81,7 @@ func (r *run) workload(w workload.Workload) []report.Result {
 				fmt.Fprintf(r.Progress, "%s %s: %s\n", w.Name, c.Label, reply.Unavailable)
 			default:
 				for _, m := range reply.Metrics {
-					set.Add(w.Name, m.Name, m.Unit, c.Label, m.Value)
+					set.Add(w.Name, m.Name, m.Unit, c.Label, m.Value, m.CPU)
 				}
 				fmt.Fprintf(r.Progress, "%s %s %d/%d: %s (%.1f s)\n", w.Name, c.Label, round+1, r.Repeat, summary(reply.Metrics),
 					time.Since(start).Seconds())

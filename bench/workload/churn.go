@@ -17,7 +17,7 @@ func addChurns() {
 	add("delete-churn", "main churn", Copied,
 		"n/10000 rounds: a transaction that deletes 1000 random items and one that inserts 1000 random ones, no flush, time for each round",
 		(*env).deleteChurn)
-	add("churn", "main churn", Copied, "2n random items replaced, 100 in a transaction, no flush, time for each transaction",
+	add("churn", "main churn", Copied, "n/10 random items replaced, 100 in a transaction, no flush, time for each transaction",
 		func(v *env) error { return v.churn(false) })
 	add("churn-reader", "main churn", Copied, "the same with a read transaction open all the time, which then reads all that it saw at its begin",
 		func(v *env) error { return v.churn(true) })
@@ -133,7 +133,7 @@ func (v *env) churn(withReader bool) error {
 		reader <- nil
 	}
 	m := newModel(v.N, v.N, v.ValueSize)
-	err = v.replaceItems("", m, 1, batch, max(10, 2*v.N/batch), false)
+	err = v.replaceItems("", m, 1, batch, v.atLeast(10, 10*batch), false)
 	close(end)
 	if err := errors.Join(err, <-reader); err != nil {
 		return err

@@ -74,7 +74,7 @@ func (v *env) native() error {
 	if v.name == "scan" || v.name == "scan-rev" {
 		n *= v.N
 	}
-	v.metrics = append(v.metrics, Metric{Unit: "ns", Value: r.Nanoseconds / float64(n), Ops: n})
+	v.metrics = append(v.metrics, Metric{Unit: "ns", Value: r.Nanoseconds / float64(n), CPU: r.CPU / float64(n), Ops: n})
 	return nil
 }
 

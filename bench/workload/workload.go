@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"time"
@@ -40,6 +41,7 @@ type Config struct {
 	Age       int           // how many times the file's size aged writes
 	Memory    int64         // limit of memory in bytes for workloads larger than memory; zero is a quarter of the files
 	Seed      uint64
+	Profile   string // folder for CPU profiles of what is timed; empty for none
 }
 
 // A Metric is one figure of a measurement.
@@ -47,6 +49,7 @@ type Metric struct {
 	Name  string  // what it is, after the workload's name; empty for the workload's own time
 	Unit  string  // "ns" (per operation), "bytes"
 	Value float64 // lower is better
+	CPU   float64 // of a time: processor time of all threads, which a busy machine disturbs less; zero if not known
 	Ops   int     // operations that a time was averaged over
 }
 
@@ -141,15 +144,37 @@ func (v *env) timed(name string, ops int, fn func() error) error {
 }
 
 // counted is timed for an fn that finds out itself how many operations it does.
-func (v *env) counted(name string, fn func() (ops int, err error)) error {
+func (v *env) counted(name string, fn func() (ops int, err error)) (err error) {
+	stop, err := v.profile(name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
 	runtime.GC()
-	start := time.Now()
+	start, cpu := time.Now(), cpuTime()
 	ops, err := fn()
-	spent := time.Since(start)
+	spent, cpu := time.Since(start), cpuTime()-cpu
 	if err == nil {
-		v.metrics = append(v.metrics, Metric{Name: name, Unit: "ns", Value: float64(spent) / float64(max(ops, 1)), Ops: ops})
+		n := float64(max(ops, 1))
+		v.metrics = append(v.metrics, Metric{Name: name, Unit: "ns", Value: float64(spent) / n, CPU: float64(cpu) / n, Ops: ops})
 	}
 	return err
+}
+
+// profile starts a CPU profile if one was asked for.
+func (v *env) profile(name string) (stop func() error, err error) {
+	if v.Profile == "" {
+		return func() error { return nil }, nil
+	}
+	name = strings.Trim(strings.Join([]string{v.name, v.engine.Name, strings.ReplaceAll(name, " ", "-")}, "."), ".")
+	f, err := os.Create(filepath.Join(v.Profile, name+".pprof"))
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() error { pprof.StopCPUProfile(); return f.Close() }, nil
 }
 
 // bytes reports a size.

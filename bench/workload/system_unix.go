@@ -5,6 +5,7 @@ package workload
 import (
 	"io/fs"
 	"syscall"
+	"time"
 )
 
 // allocated returns the bytes of a file's blocks: files may have holes.
@@ -13,4 +14,13 @@ func allocated(info fs.FileInfo) int64 {
 		return int64(st.Blocks) * 512
 	}
 	return info.Size()
+}
+
+// cpuTime returns the processor time that this process has used.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
