@@ -10,20 +10,22 @@ type Cursor struct {
 	b      *Bucket
 	p      path
 	mods   uint64 // b.mods when p was made
-	key    []byte // the item that it is on, or that it stands before when between
+	key    []byte // what at refers to
 	sought []byte // memory for key where it is no item's
 	at     cursorState
+	gap    bool // p leads to the item after the place; else to the one that the cursor is on
 }
 
 type cursorState uint8
 
 const (
-	unset   cursorState = iota // not placed yet: Next goes to the first item, Prev to the last
-	onItem                     // at p
-	between                    // before the item at p, the first whose key is at least key
-	atStart                    // before the first item
-	atEnd                      // after the last
-	failed                     // a move met damage, or a fault cut it short: p is void
+	unset    cursorState = iota // not placed yet: Next goes to the first item, Prev to the last
+	onItem                      // on the item of key, or where it was
+	beforeGE                    // before the first item whose key is at least key
+	afterLE                     // after the last item whose key is at most key
+	atStart                     // before the first item
+	atEnd                       // after the last
+	failed                      // a move met damage, or a fault cut it short: p is void
 )
 
 // Cursor returns a new cursor over b, not placed on an item.
@@ -89,7 +91,7 @@ func (c *Cursor) Seek(key []byte) (k, v []byte) {
 		return nil, nil
 	}
 	if k, v = c.next(); k == nil {
-		c.hold(key)
+		c.hold(beforeGE, key)
 	}
 	return k, v
 }
@@ -104,7 +106,7 @@ func (c *Cursor) SeekLE(key []byte) (k, v []byte) {
 	}
 	c.at = failed
 	found, err := c.b.seek(&c.p, key)
-	c.placed(between)
+	c.placed(beforeGE)
 	if !c.ok(err) {
 		return nil, nil
 	}
@@ -112,7 +114,7 @@ func (c *Cursor) SeekLE(key []byte) (k, v []byte) {
 		return c.next()
 	}
 	if k, v = c.prev(); k == nil {
-		c.hold(key)
+		c.hold(afterLE, key)
 	}
 	return k, v
 }
@@ -140,8 +142,8 @@ func (c *Cursor) Rank() (rank uint64) {
 }
 
 // Delete deletes the item that the cursor is on. The next call of Next returns the item after it, that of Prev
-// the one before. Errors: ErrCursorPosition when the cursor is not on an item, ErrIncompatibleValue when the
-// item is a nested bucket, ErrTxNotWritable.
+// the one before; if the key is put again first, the cursor is on it. Errors: ErrCursorPosition when the cursor is
+// not on an item, ErrIncompatibleValue when the item is a nested bucket, ErrTxNotWritable.
 func (c *Cursor) Delete() (err error) {
 	if !c.b.tx.managed {
 		defer c.b.tx.exitErr(enter(), &err)
@@ -152,7 +154,7 @@ func (c *Cursor) Delete() (err error) {
 	if err := c.sync(false); err != nil {
 		return c.b.tx.changed(err)
 	}
-	if c.at != onItem {
+	if c.at != onItem || c.gap {
 		return ErrCursorPosition
 	}
 	f := c.p.leaf()
@@ -160,7 +162,6 @@ func (c *Cursor) Delete() (err error) {
 		return ErrIncompatibleValue
 	}
 	p := c.p // removing changes the path
-	c.at = between
 	return c.b.tx.changed(c.b.remove(&p))
 }
 
@@ -173,8 +174,8 @@ func (c *Cursor) ok(err error) bool {
 	return err == nil
 }
 
-// placed notes that p is fresh.
-func (c *Cursor) placed(at cursorState) { c.at, c.mods = at, c.b.mods }
+// placed notes that p is fresh, and leads to the item after c's place.
+func (c *Cursor) placed(at cursorState) { c.at, c.gap, c.mods = at, true, c.b.mods }
 
 // start places c before the first item, or after the last.
 func (c *Cursor) start(last bool) error {
@@ -187,11 +188,11 @@ func (c *Cursor) start(last bool) error {
 	return err
 }
 
-// hold makes c stand before the first item whose key is at least key, also when the bucket changes. key is copied.
-func (c *Cursor) hold(key []byte) {
-	if c.at == between {
+// hold keeps the place of a move that found nothing, also for when the bucket changes. key is copied.
+func (c *Cursor) hold(at cursorState, key []byte) {
+	if c.at != failed {
 		c.sought = append(c.sought[:0], key...)
-		c.key = c.sought
+		c.key, c.at = c.sought, at
 	}
 }
 
@@ -199,7 +200,7 @@ func (c *Cursor) hold(key []byte) {
 func (c *Cursor) seek(key []byte) error {
 	c.at = failed
 	_, err := c.b.seek(&c.p, key)
-	c.placed(between)
+	c.placed(beforeGE)
 	return err
 }
 
@@ -219,8 +220,12 @@ func (c *Cursor) sync(back bool) error {
 	at := c.at
 	c.at = failed
 	found, err := c.b.seek(&c.p, c.key)
-	if c.placed(at); !found {
-		c.at = between
+	c.placed(at)
+	switch {
+	case found && at == onItem:
+		c.gap = false
+	case found && at == afterLE:
+		c.p.leaf().i++
 	}
 	return err
 }
@@ -229,7 +234,7 @@ func (c *Cursor) sync(back bool) error {
 func (c *Cursor) next() (key, value []byte) {
 	f := c.p.leaf()
 	i := f.i
-	if c.at == onItem {
+	if !c.gap {
 		i++
 	}
 	if i >= f.leafBody().Count() {
@@ -285,6 +290,6 @@ func (c *Cursor) item(f *frame) (key, value []byte) {
 	if !c.ok(err) {
 		return nil, nil
 	}
-	c.key, c.at = key, onItem
+	c.key, c.at, c.gap = key, onItem, false
 	return key, value
 }

@@ -95,7 +95,7 @@ func (c *Cursor) before(hi []byte) (k, v []byte) {
 		return nil, nil
 	}
 	if k, v = c.prev(); k == nil {
-		c.hold(hi)
+		c.hold(beforeGE, hi)
 	}
 	return k, v
 }

@@ -26,7 +26,7 @@ func (c *Cursor) seekIndex(i uint64) error {
 		}
 		f, err = c.b.push(&c.p, br.Child(f.i))
 	}
-	c.placed(between)
+	c.placed(beforeGE)
 	if err != nil {
 		return err
 	}

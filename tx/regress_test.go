@@ -192,3 +192,26 @@ func TestForeignFileThatBeginsWithZerosIsLeftAlone(t *testing.T) {
 		t.Error("the file was changed", err)
 	}
 }
+
+// A loop that deletes each item and puts it again never ended: the cursor stood before the item that had come back.
+func TestCursorPassesAnItemThatWasDeletedAndPutAgain(t *testing.T) {
+	st := openTest(t, nil)
+	update(t, st, func(tx *Tx) {
+		b, _ := tx.CreateBucket([]byte("b"))
+		for i := range 100 {
+			b.Put(fmt.Appendf(nil, "%03d", i), nil)
+		}
+		n := 0
+		c := b.Cursor()
+		for k, _ := c.First(); k != nil && n < 1000; k, _ = c.Next() {
+			if err := c.Delete(); err != nil {
+				t.Fatal(err)
+			}
+			b.Put(k, []byte("again"))
+			n++
+		}
+		if n != 100 {
+			t.Error(n, "rounds")
+		}
+	})
+}
