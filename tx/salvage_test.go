@@ -395,8 +395,8 @@ func TestSalvageOfDamagedFiles(t *testing.T) {
 	inexact, doubts := 0, 0
 	for i := range runs {
 		seed := max(*salvageSeed, 1) + int64(i)
-		r := salvageCase(t, seed)
-		if t.Failed() {
+		var r SalvageReport
+		if !t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { r = salvageCase(t, seed) }) {
 			t.Fatalf("again with -run TestSalvageOfDamagedFiles -salvage.seed=%d", seed)
 		}
 		pages, damaged, doubtful = pages+r.Pages, damaged+r.Damaged, doubtful+r.Doubtful
