@@ -26,14 +26,18 @@
 // between the one that wrote it and the one that freed it, which package freelist decides with the commits that
 // neededCommits names.
 //
-// No slice that was handed out changes before its transaction ends (I2): a dirty page of which a slice was handed
-// out is pinned, and from then on its cells are not overwritten; when it leaves the tree its memory is kept.
+// No slice that was handed out changes before its transaction ends (I2): of a dirty page the caller gets copies at first;
+// after a quarter of it the page is pinned instead, and from then on its cells are not overwritten, and its memory is
+// kept when it leaves the tree.
 //
 // No page of the file is trusted before it was verified once (I3): node and run are the only ways to a page, and compare
 // each one with what its parent says of it.
 //
 // A commit that recovery finds without the mark of a clean close is checked as a whole (pages, record, digest), and
 // if it is, its pages are written and flushed once more before anybody sees it (I5). If it is not, its base is taken.
+// Writing again is not enough where the page cache lies, as ext4's does after a failed write to new blocks: so a file that
+// was not closed cleanly is dropped from the cache first (distrust.go). If adoption itself can't be written, Open fails
+// rather than go back: the commit may have been acknowledged.
 //
 // After a failed flush nobody knows what the device holds: everything that writes is refused until the next open (I7).
 //
@@ -41,9 +45,10 @@
 //
 // # Order of reading
 //
-// store.go and snapshot.go, readers.go, tx.go; then search.go, cursor.go, bucket.go, nest.go and put.go, split.go, spread.go, delete.go
-// for the trees; writetx.go, writer.go, fold.go, seal.go, commit.go for the commit; space.go and grow.go for free space and the file;
-// create.go, open.go and recover.go for its life; walk.go and check.go for what must hold.
+// store.go and snapshot.go, readers.go, tx.go; then search.go, cursor.go, bucket.go, nest.go and put.go, split.go, spread.go,
+// delete.go for the trees; writetx.go, writer.go, fold.go, seal.go, commit.go for the commit; space.go and grow.go for
+// free space and the file; create.go, open.go, distrust.go and recover.go for its life; walk.go and check.go for what
+// must hold; salvage.go and its files for damaged files.
 //
 // Package tx knows nothing of the public DB type, and leaves bytes on disk to page, free space to freelist and the
 // operating system to mmapfile.
