@@ -136,7 +136,8 @@ func TestTortureFindsLosses(t *testing.T) {
 		"its sequence is": func(*tortureRound) {
 			changeTorture(t, tt, func(tx *mmdb.Tx) error { _, err := tx.Bucket([]byte("b2")).NextSequence(); return err })
 		},
-		"check: ": func(*tortureRound) { flip(t, tt.file, int64(len(whole))*2/3) },
+		// A problem of the check, or a checksum when the page is one that opening needs.
+		"check": func(*tortureRound) { flip(t, tt.file, int64(len(whole))*2/3) },
 		"does not open": func(*tortureRound) {
 			if err := os.WriteFile(tt.file, []byte("nothing of a database"), 0o600); err != nil {
 				t.Fatal(err)
