@@ -288,7 +288,7 @@ func (st *Store) settle() error {
 		}
 		w.fileSize = end
 	}
-	if m.Settled && !w.marked {
+	if m.Settled && w.slots[w.targetSlot()].valid { // all are: the file was closed cleanly, and nothing has changed since
 		return nil
 	}
 	m.Settled = true
