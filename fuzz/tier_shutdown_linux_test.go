@@ -80,6 +80,10 @@ func (s *shutdown) finds(t *testing.T, bug tx.Bug) int {
 		switch err := s.cycle(); {
 		case errors.Is(err, ErrMismatch), errors.Is(err, mmdb.ErrCorrupt), errors.Is(err, mmdb.ErrInvalid):
 			t.Logf("with bug %#x: %v", bug, err)
+			// A worker that finds it leaves the file system as the shutdown did.
+			if err := errors.Join(s.vol.Unmount(), s.vol.Mount()); err != nil {
+				t.Fatal(err)
+			}
 			return s.cycles
 		case err != nil:
 			t.Fatalf("with bug %#x: %v", bug, err)
