@@ -233,9 +233,7 @@ func (st *Store) flushRange(from, n int64) error {
 
 // writeMeta writes m to its slot, and makes sure, the first time, that the mapping shows what was written.
 func (w *writer) writeMeta(slot int, m *page.Meta) error {
-	clear(w.meta[:])
-	m.Encode(w.meta[:])
-	if err := w.writeOne(w.meta[:], page.MetaOffset(slot)); err != nil {
+	if err := w.putMeta(slot, m); err != nil {
 		return fmt.Errorf("write meta: %w", err)
 	}
 	if !w.seen {
