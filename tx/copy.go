@@ -61,7 +61,7 @@ func (t *Tx) livePages() (live []uint64, err error) {
 	var first error
 	c := checker{t: t, used: make([]uint64, t.limit/64+1), yield: func(e error) bool { first = e; return false }}
 	k := walker{t: t, visit: c.visit, problem: c.problem}
-	k.bucket(t.snap.meta.Root, nil, t.snap.maxBorn, "")
+	k.bucket(t.snap.meta.Root, nil, t.snap.meta.Commit, "")
 	if first != nil {
 		return nil, first
 	}

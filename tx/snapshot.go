@@ -9,14 +9,13 @@ import (
 type snapshot struct {
 	meta     page.Meta
 	mapping  *mmapfile.Mapping
-	data     []byte      // mapping.Data(), kept here so that a page costs one load less
-	limit    page.No     // pages below it may be read: the high water
-	maxBorn  page.Commit // no page was written by a later commit
-	verified *bitmap     // which pages of it were verified
+	data     []byte  // mapping.Data(), kept here so that a page costs one load less
+	limit    page.No // pages below it may be read: the high water
+	verified *bitmap // which pages of it were verified
 }
 
 // newSnapshot returns commit m as the current mapping shows it.
 func (st *Store) newSnapshot(m *page.Meta) *snapshot {
 	mp := st.mapping
-	return &snapshot{meta: *m, mapping: mp, data: mp.Data(), limit: m.HighWater, maxBorn: m.Commit, verified: st.verified}
+	return &snapshot{meta: *m, mapping: mp, data: mp.Data(), limit: m.HighWater, verified: st.verified}
 }

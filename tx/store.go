@@ -113,24 +113,19 @@ func (st *Store) View(fn func(*Tx) error) (err error) {
 
 // endView ends the transaction of a View, whose function returned, panicked or left its goroutine.
 func (t *Tx) endView(old bool, err *error) {
-	pool := t.store.pool
-	t.endFault(old, err, recover(), t.release)
-	t.store, t.snap, t.data, t.verified = nil, nil, nil, nil // a pool must not keep a closed store alive
-	pool.Put(t)
-}
-
-// endFault restores old, turns the panic r into an error if it is a fault, and calls end; any other panic goes on.
-func (t *Tx) endFault(old bool, err *error, r any, end func()) {
 	setFault(old)
-	if r != nil {
+	pool := t.store.pool
+	if r := recover(); r != nil {
 		if *err = t.faultError(r); *err == nil {
-			end()
+			t.release()
 			panic(r)
 		}
 	} else if *err == nil {
 		*err = t.err
 	}
-	end()
+	t.release()
+	t.store, t.snap, t.data, t.verified = nil, nil, nil, nil // a pool must not keep a closed store alive
+	pool.Put(t)
 }
 
 // beginRead starts t as a read transaction on the newest published commit: it takes a slot, names the commit in it,

@@ -57,7 +57,7 @@ func (t *Tx) init(st *Store, s *snapshot) {
 	t.shift, t.verified, t.commit = st.shift, s.verified, s.meta.Commit
 	t.done, t.err, t.stats = false, nil, TxStats{}
 	t.buckets.used, t.cursors.used = 0, 0
-	t.root = Bucket{tx: t, hdr: s.meta.Root, born: s.maxBorn}
+	t.root = Bucket{tx: t, hdr: s.meta.Root, born: s.meta.Commit}
 }
 
 // ID returns the number of the commit that a read transaction sees, and for a write transaction the number
