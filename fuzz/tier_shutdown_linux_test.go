@@ -114,12 +114,10 @@ func (s *shutdown) cycle() error {
 	return s.verify()
 }
 
-// newDatabase takes the place of the old one.
+// newDatabase takes the place of the old one, and of whatever else is on the volume.
 func (s *shutdown) newDatabase() error {
-	if s.path != "" {
-		if err := os.Remove(s.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
+	if err := s.empty(); err != nil {
+		return err
 	}
 	s.databases++
 	s.path = filepath.Join(s.vol.Dir, fmt.Sprintf("db%d-%x", s.databases, s.bugs))
@@ -129,6 +127,16 @@ func (s *shutdown) newDatabase() error {
 	}
 	s.lo, s.hi, s.exists = 0, 0, false
 	return nil
+}
+
+// empty removes all databases, for good: after a shutdown a removed file is back if the journal did not get to know of it,
+// and in time such files fill the volume.
+func (s *shutdown) empty() error {
+	all, err := filepath.Glob(filepath.Join(s.vol.Dir, "db*"))
+	for _, path := range all {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return errors.Join(err, s.vol.Sync())
 }
 
 // interrupt starts a worker and shuts the file system down at a random moment of its life.
@@ -176,8 +184,8 @@ func (s *shutdown) wait(p *WorkerProcess) (seen []Report, err error) {
 		if err != nil {
 			return seen, err
 		}
-		if r.Event == "failed" {
-			return seen, fmt.Errorf("the worker failed before the file system did: %s", r.Error)
+		if err := early(r); err != nil {
+			return seen, err
 		}
 		if r.Event == "acknowledged" {
 			acknowledged--
@@ -187,15 +195,26 @@ func (s *shutdown) wait(p *WorkerProcess) (seen []Report, err error) {
 	time.Sleep(time.Duration(s.rng.Float64() * s.rng.Float64() * longest * float64(time.Millisecond)))
 	for { // all that was heard before
 		select {
-		case r := <-p.Reports:
-			if r.Event == "failed" {
-				return seen, fmt.Errorf("the worker failed before the file system did: %s", r.Error)
+		case r, ok := <-p.Reports:
+			if !ok {
+				return seen, errors.New("the worker ended")
+			}
+			if err := early(r); err != nil {
+				return seen, err
 			}
 			seen = append(seen, r)
 		default:
 			return seen, nil
 		}
 	}
+}
+
+// early returns an error if a worker failed on a file system that had not: what it found there is wrong, or the library is.
+func early(r Report) error {
+	if r.Event == "failed" {
+		return mismatch("the worker failed before the file system did: %s", r.Error)
+	}
+	return nil
 }
 
 // follow learns from the worker's reports what the database may hold. It has two commands: open and run.

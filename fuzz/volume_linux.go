@@ -73,6 +73,19 @@ func (v *Volume) Release() {
 	}
 }
 
+// Sync makes durable all that was done to v.
+func (v *Volume) Sync() error {
+	f, err := os.Open(v.Dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := unix.Syncfs(int(f.Fd())); err != nil {
+		return fmt.Errorf("sync %s: %w", v.Kind, err)
+	}
+	return nil
+}
+
 // The ioctl of ext4 and xfs that shuts a file system down, and its flag to do so without writing the journal first.
 const (
 	ioctlShutdown = 0x8004587d
