@@ -11,7 +11,8 @@
 // An anonymous mapping is memory of its own, outside the garbage collector's sight. Anonymous gives one piece; an
 // Arena cuts pieces into page-sized blocks and uses them again.
 //
-// A shared mapping is memory that several processes see: OpenShared, on a file that serves as its name.
+// A shared mapping is memory that several processes see: OpenShared, on a file that serves as its name, or a Mapping that is
+// Writable, which can grow. Words shows it as words for atomic operations.
 //
 // # Rules
 //
@@ -46,9 +47,10 @@
 //
 // # Locks
 //
-// A File has two: presence, shared or exclusive, and the writer. They are locks of bytes far beyond the end of the file
+// A File has two: presence and the writer, each shared or exclusive. They are locks of bytes far beyond the end of the file
 // (open-file-description locks), so they hold between processes, between two opens in one process, and
-// through any links; they end with the File or the process. Waiting has a timeout.
+// through any links; they end with the File or the process. Waiting has a timeout. LockByte locks any other byte, for what
+// the caller likes, and ByteHeld asks: so processes can leave word of themselves that ends when they do.
 //
 // # Errors
 //
@@ -58,7 +60,7 @@
 // # Systems
 //
 // Linux is served best. On darwin a flush is F_FULLFSYNC, on freebsd fdatasync, of the whole file both times. Freebsd
-// has no open-file-description locks: the writer needs the exclusive presence lock there. On other
+// has no open-file-description locks: the writer needs the exclusive presence lock there, and there is no LockByte. On other
 // systems the package compiles, and Open returns ErrUnsupported.
 //
 // The package knows nothing of pages, transactions or formats: it deals in bytes and offsets.

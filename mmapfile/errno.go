@@ -64,6 +64,7 @@ const (
 	opPin       = "lock in memory"
 	opPresence  = "lock"
 	opWriter    = "lock for writing"
+	opByte      = "lock a byte of"
 	opWrite     = "write"
 )
 
@@ -78,7 +79,7 @@ func describe(op string, errno syscall.Errno) string {
 		}
 		return "the file is locked, or too much memory is locked (ulimit -l)"
 	case syscall.EBADF:
-		if op == opPresence || op == opWriter {
+		if op == opPresence || op == opWriter || op == opByte {
 			return "an exclusive lock needs a file that is open for writing"
 		}
 		return "the file is closed, or not open for this kind of access"

@@ -31,6 +31,7 @@ type File struct {
 	do       func(Op) (int, error) // perform, made once so that an operation allocates nothing
 	presence lockMode              // what LockPresence holds; guarded by lockMu
 	writer   lockMode              // what LockWriter holds; guarded by lockMu
+	bytes    bool                  // LockByte was used; guarded by lockMu
 	lockMu   sync.Mutex
 }
 
@@ -88,17 +89,14 @@ func (f *File) Close() error {
 	return f.os.Close()
 }
 
-// releaseLocks gives back both locks; the caller holds f.mu.
+// releaseLocks gives back all locks; the caller holds f.mu.
 func (f *File) releaseLocks() {
 	f.lockMu.Lock()
 	defer f.lockMu.Unlock()
-	if f.writer != lockNone {
-		_ = f.tryWriter(f.fd, lockNone)
+	if f.writer != lockNone || f.presence != lockNone || f.bytes {
+		_ = unlockBytes(f.fd)
 	}
-	if f.presence != lockNone {
-		_ = f.tryPresence(f.fd, lockNone)
-	}
-	f.writer, f.presence = lockNone, lockNone
+	f.writer, f.presence, f.bytes = lockNone, lockNone, false
 }
 
 // with calls fn with the descriptor, which stays open meanwhile.

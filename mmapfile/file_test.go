@@ -215,7 +215,7 @@ func TestAfterClose(t *testing.T) {
 	_, readErr := f.ReadAt(make([]byte, 1), 0)
 	for i, err := range []error{
 		f.Close(), sizeErr, mapErr, regErr, readErr, f.WriteAt([][]byte{{1}}, 0), f.Truncate(1), f.Allocate(0, 1), f.Punch(0, 1),
-		f.Sync(), f.SyncDir(), f.LockPresence(true, 0), f.UnlockPresence(), f.LockWriter(0), m.Grow(64 << 20),
+		f.Sync(), f.SyncDir(), f.LockPresence(true, 0), f.UnlockPresence(), f.LockWriter(true, 0), m.Grow(64 << 20),
 	} {
 		if !errors.Is(err, os.ErrClosed) {
 			t.Errorf("%d: %v", i, err)

@@ -23,8 +23,9 @@ const (
 
 // Waiting for a lock means asking again and again: a wait in the kernel could not be given up.
 const (
-	firstPause = time.Millisecond
-	lastPause  = 25 * time.Millisecond
+	firstPause  = time.Millisecond
+	writerPause = 20 * time.Microsecond
+	lastPause   = 25 * time.Millisecond
 )
 
 // LockPresence takes the lock that says "this file is in use": shared by any number of opens, or
@@ -47,10 +48,19 @@ func (f *File) UnlockPresence() error {
 	return wrap("unlock", f.path, f.with(func(fd int) error { return f.setPresence(fd, lockNone) }))
 }
 
-// LockWriter takes the lock of the one writer. Rules and timeout are those of LockPresence. On
-// systems without open-file-description locks it needs the exclusive presence lock.
-func (f *File) LockWriter(timeout time.Duration) error {
-	return f.wait(opWriter, timeout, func(fd int) error { return f.setWriter(fd, lockExclusive) })
+// PresenceHeld reports whether another open of the file holds the presence lock, in whatever way. On systems without
+// byte locks that is ErrUnsupported.
+func (f *File) PresenceHeld() (bool, error) { return f.ByteHeld(presenceByte, 1) }
+
+// LockWriter takes the lock of the one writer: exclusive to write, or shared with others to make sure that nobody writes
+// meanwhile. Rules and timeout are those of LockPresence; waiting begins with shorter pauses, because a writer may need the lock
+// for a fraction of a millisecond. On systems without byte locks it needs the exclusive presence lock.
+func (f *File) LockWriter(exclusive bool, timeout time.Duration) error {
+	mode := lockShared
+	if exclusive {
+		mode = lockExclusive
+	}
+	return f.wait(opWriter, timeout, func(fd int) error { return f.setWriter(fd, mode) })
 }
 
 // UnlockWriter gives the writer lock back.
@@ -80,8 +90,11 @@ func (f *File) setWriter(fd int, mode lockMode) error {
 
 // wait calls try until it succeeds, fails for another reason than a lock that is held, or time is up.
 func (f *File) wait(op string, timeout time.Duration, try func(fd int) error) error {
-	start := time.Now()
+	var start time.Time
 	pause := firstPause
+	if op == opWriter {
+		pause = writerPause
+	}
 	for {
 		err := f.with(try)
 		switch {
@@ -92,6 +105,9 @@ func (f *File) wait(op string, timeout time.Duration, try func(fd int) error) er
 		case timeout < 0:
 			return wrap(op, f.path, ErrTimeout)
 		case timeout > 0:
+			if start.IsZero() {
+				start = time.Now()
+			}
 			left := timeout - time.Since(start)
 			if left <= 0 {
 				return wrap(op, f.path, ErrTimeout)

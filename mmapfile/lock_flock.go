@@ -30,3 +30,13 @@ func (f *File) tryWriter(_ int, mode lockMode) error {
 	}
 	return nil
 }
+
+// ByteLocks says that this system can lock single bytes of a file (LockByte).
+const ByteLocks = false
+
+func lockByte(int, int64, lockMode) error { return ErrUnsupported }
+
+func heldBytes(int, int64, int64) (bool, error) { return false, ErrUnsupported }
+
+// unlockBytes gives back the one lock of an open.
+func unlockBytes(fd int) error { return unix.Flock(fd, unix.LOCK_UN) }

@@ -11,6 +11,9 @@ func (f *File) tryPresence(fd int, mode lockMode) error { return lockByte(fd, pr
 
 func (f *File) tryWriter(fd int, mode lockMode) error { return lockByte(fd, writerByte, mode) }
 
+// ByteLocks says that this system can lock single bytes of a file (LockByte).
+const ByteLocks = true
+
 func lockByte(fd int, at int64, mode lockMode) error {
 	kind := int16(unix.F_UNLCK)
 	switch mode {
@@ -20,4 +23,16 @@ func lockByte(fd int, at int64, mode lockMode) error {
 		kind = unix.F_WRLCK
 	}
 	return unix.FcntlFlock(uintptr(fd), ofdSetLock, &unix.Flock_t{Type: kind, Start: at, Len: 1})
+}
+
+// heldBytes asks whether an exclusive lock of n bytes would be refused. Asking needs no right to write.
+func heldBytes(fd int, at, n int64) (bool, error) {
+	l := unix.Flock_t{Type: unix.F_WRLCK, Start: at, Len: n}
+	err := unix.FcntlFlock(uintptr(fd), ofdGetLock, &l)
+	return l.Type != unix.F_UNLCK, err
+}
+
+// unlockBytes gives back all locks of an open at once.
+func unlockBytes(fd int) error {
+	return unix.FcntlFlock(uintptr(fd), ofdSetLock, &unix.Flock_t{Type: unix.F_UNLCK})
 }

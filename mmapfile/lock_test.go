@@ -42,10 +42,10 @@ func TestLocksHoldBetweenTwoOpensInOneProcess(t *testing.T) {
 		must(t, f.LockPresence(false, -1)) // to shared
 		must(t, g.LockPresence(false, -1))
 		wantTimeout(t, f.LockPresence(true, -1))
-		must(t, f.LockWriter(-1))
-		wantTimeout(t, g.LockWriter(-1))
+		must(t, f.LockWriter(true, -1))
+		wantTimeout(t, g.LockWriter(true, -1))
 		must(t, f.UnlockWriter())
-		must(t, g.LockWriter(-1))
+		must(t, g.LockWriter(true, -1))
 		must(t, g.UnlockWriter())
 		must(t, g.UnlockPresence())
 		must(t, f.LockPresence(true, -1))
@@ -54,7 +54,7 @@ func TestLocksHoldBetweenTwoOpensInOneProcess(t *testing.T) {
 		must(t, g.Close()) // releases
 		must(t, f.LockPresence(true, -1))
 	}
-	if err := f.LockWriter(-1); err != nil {
+	if err := f.LockWriter(true, -1); err != nil {
 		t.Fatal("the writer lock is independent of presence:", err)
 	}
 }
@@ -65,7 +65,7 @@ func TestReadOnlyOpensShare(t *testing.T) {
 	must(t, a.LockPresence(false, -1))
 	must(t, b.LockPresence(false, -1))
 	wantTimeout(t, f.LockPresence(true, -1))
-	if err := a.LockWriter(-1); !errors.Is(err, syscall.EBADF) || !strings.Contains(err.Error(), "open for writing") {
+	if err := a.LockWriter(true, -1); !errors.Is(err, syscall.EBADF) || !strings.Contains(err.Error(), "open for writing") {
 		t.Fatal(err)
 	}
 }
@@ -122,12 +122,12 @@ func TestLocksHoldBetweenProcesses(t *testing.T) {
 		t.Fatal(got)
 	}
 	wantTimeout(t, f.LockPresence(false, -1))
-	wantTimeout(t, f.LockWriter(30*time.Millisecond))
+	wantTimeout(t, f.LockWriter(true, 30*time.Millisecond))
 	if got := say("unlock"); got != "<nil>" {
 		t.Fatal(got)
 	}
 	must(t, f.LockPresence(false, time.Second))
-	must(t, f.LockWriter(time.Second))
+	must(t, f.LockWriter(true, time.Second))
 	if got := say("lock"); !strings.Contains(got, "timeout") {
 		t.Fatal(got)
 	}
@@ -140,7 +140,7 @@ func TestLocksHoldBetweenProcesses(t *testing.T) {
 	must(t, cmd.Process.Kill())
 	_ = cmd.Wait()
 	must(t, f.LockPresence(true, 10*time.Second))
-	must(t, f.LockWriter(10*time.Second))
+	must(t, f.LockWriter(true, 10*time.Second))
 }
 
 func init() {
@@ -153,7 +153,7 @@ func init() {
 			if in.Text() == "lock" {
 				err = f.LockPresence(true, -1)
 				if err == nil {
-					err = f.LockWriter(-1)
+					err = f.LockWriter(true, -1)
 				}
 			} else {
 				err = errors.Join(f.UnlockPresence(), f.UnlockWriter())

@@ -3,6 +3,7 @@
 package mmapfile
 
 import (
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -59,6 +60,11 @@ func memUnmap(b []byte) error {
 
 // memAddr returns the address of the first byte of b, to compare with; it is never made a pointer again.
 func memAddr(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }
+
+// memWords shows b, which begins on a page, as words. An atomic.Uint64 is eight bytes and nothing else.
+func memWords(b []byte) []atomic.Uint64 {
+	return unsafe.Slice((*atomic.Uint64)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/8)
+}
 
 func sysProt(p Prot) int {
 	prot := unix.PROT_NONE

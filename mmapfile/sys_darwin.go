@@ -15,8 +15,11 @@ const (
 // msyncReachesDevice: here it stops at the device's cache.
 const msyncReachesDevice = false
 
-// ofdSetLock is F_OFD_SETLK of sys/fcntl.h, which golang.org/x/sys does not name.
-const ofdSetLock = 90
+// F_OFD_SETLK and F_OFD_GETLK of sys/fcntl.h, which golang.org/x/sys does not name.
+const (
+	ofdSetLock = 90
+	ofdGetLock = 92
+)
 
 func sysWritev(fd int, bufs [][]byte, off int64) (int, error) {
 	if len(bufs) == 1 {

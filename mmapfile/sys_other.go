@@ -2,7 +2,10 @@
 
 package mmapfile
 
-import "os"
+import (
+	"os"
+	"sync/atomic"
+)
 
 // supported says that this system can't do what the package is for: Open says so, and the rest is
 // here so that programs compile.
@@ -12,6 +15,18 @@ const msyncReachesDevice = false
 
 func (f *File) tryPresence(int, lockMode) error { return ErrUnsupported }
 func (f *File) tryWriter(int, lockMode) error   { return ErrUnsupported }
+
+// ByteLocks says that this system can lock single bytes of a file (LockByte).
+const ByteLocks = false
+
+func lockByte(int, int64, lockMode) error       { return ErrUnsupported }
+func heldBytes(int, int64, int64) (bool, error) { return false, ErrUnsupported }
+func unlockBytes(int) error                     { return ErrUnsupported }
+func sysBootID() (string, error)                { return "", ErrUnsupported }
+func sysNetwork(int) (string, error)            { return "", ErrUnsupported }
+func sysIdentity(int) (id Identity, err error)  { return id, ErrUnsupported }
+func sysGive(int, Identity) error               { return ErrUnsupported }
+func memWords([]byte) []atomic.Uint64           { return nil }
 
 func sysOpen(string, bool) (int, error)                  { return -1, ErrUnsupported }
 func sysCreate(string, os.FileMode) (int, error)         { return -1, ErrUnsupported }

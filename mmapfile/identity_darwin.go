@@ -1,0 +1,13 @@
+package mmapfile
+
+import "golang.org/x/sys/unix"
+
+func sysBootID() (string, error) { return unix.Sysctl("kern.bootsessionuuid") }
+
+func sysNetwork(fd int) (string, error) {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(fd, &st); err != nil || st.Flags&unix.MNT_LOCAL != 0 {
+		return "", err
+	}
+	return unix.ByteSliceToString(st.Fstypename[:]), nil
+}
