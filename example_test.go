@@ -261,3 +261,18 @@ func ExampleDB_String() {
 	// true
 	// true
 }
+
+func ExampleDB_Backup() {
+	db, done := market()
+	defer done()
+
+	path := db.Path() + ".backup"
+	report, err := db.Backup(path, mmdb.BackupOptions{Compact: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.Remove(path)
+	info, err := os.Stat(path)
+	fmt.Println(info.Size() == report.Bytes, err)
+	// Output: true <nil>
+}

@@ -1,9 +1,7 @@
 package tx
 
 import (
-	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 
@@ -21,28 +19,7 @@ func (t *Tx) WriteTo(dst io.Writer) (n int64, err error) {
 	if !t.managed {
 		defer t.exitErr(enter(), &err)
 	}
-	if err := t.copyable(); err != nil {
-		return 0, err
-	}
-	live, err := t.livePages()
-	if err != nil {
-		return 0, err
-	}
-	buf := make([]byte, copyChunk)
-	end := int64(t.limit) << t.shift
-	for n < end {
-		k := min(end-n, copyChunk)
-		t.copyPages(buf[:k], page.No(n>>t.shift), live)
-		if n == 0 {
-			t.copyMetas(buf)
-		}
-		m, err := dst.Write(buf[:k])
-		n += int64(m)
-		if err != nil {
-			return n, err
-		}
-	}
-	return n, nil
+	return t.writeTo(dst, nil)
 }
 
 // copyable returns an error when t can't be copied.
@@ -57,9 +34,13 @@ func (t *Tx) copyable() error {
 }
 
 // livePages returns a bit for each page that t reaches: trees, runs and commit records.
-func (t *Tx) livePages() (live []uint64, err error) {
+func (t *Tx) livePages(progress func(phase string, done, total uint64) error) (live []uint64, err error) {
 	var first error
 	c := checker{t: t, used: make([]uint64, t.limit/64+1), yield: func(e error) bool { first = e; return false }}
+	c.report = func(done, _ uint64) bool {
+		first = progress("verifying", done<<t.shift, uint64(t.limit)<<t.shift)
+		return first == nil
+	}
 	k := walker{t: t, visit: c.visit, problem: c.problem}
 	k.bucket(t.snap.meta.Root, nil, t.snap.meta.Commit, "")
 	if first != nil {
@@ -73,18 +54,6 @@ func (t *Tx) livePages() (live []uint64, err error) {
 		c.mark(l.Page, uint64(page.RunPages(int(l.Len), t.store.pageSize)), "commit record")
 	}
 	return c.used, first
-}
-
-// copyPages fills buf with the pages from no on, those that are not live as zeros.
-func (t *Tx) copyPages(buf []byte, no page.No, live []uint64) {
-	for size := 1 << t.shift; len(buf) > 0; no++ {
-		if live[no/64]>>(no%64)&1 != 0 {
-			copy(buf[:size], t.raw(no, 1))
-		} else {
-			clear(buf[:size])
-		}
-		buf = buf[size:]
-	}
 }
 
 // copyMetas puts t's meta, settled, into all three slots at the start of buf.
@@ -105,32 +74,8 @@ func (t *Tx) CopyFile(path string, mode os.FileMode) (err error) {
 	if t.done {
 		return ErrTxClosed
 	}
-	if t.store.file.SameFile(path) {
-		return fmt.Errorf("%s: %w", path, ErrSameFile)
-	}
-	var id [6]byte
-	rand.Read(id[:])
-	temp := fmt.Sprintf("%s.%x.tmp", path, id)
-	seam := t.store.opts.Seam
-	f, err := mmapfile.Open(temp, mmapfile.Options{Create: true, Exclusive: true, Mode: mode, Seam: seam})
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			mmapfile.Remove(temp, seam)
-		}
-	}()
-	if _, err = t.WriteTo(&fileWriter{f: f}); err == nil {
-		err = f.Sync()
-	}
-	if err = firstError(err, f.Close()); err != nil {
-		return err
-	}
-	if err = mmapfile.Rename(temp, path, seam); err != nil {
-		return err
-	}
-	return mmapfile.SyncParent(path, seam)
+	_, err = t.backup(path, &BackupOptions{Mode: mode, Replace: true})
+	return err
 }
 
 // A fileWriter writes a File from its start.

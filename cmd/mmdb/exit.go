@@ -112,3 +112,8 @@ type hidden struct{ err error }
 
 func (h hidden) Error() string { return "" }
 func (h hidden) Unwrap() error { return h.err }
+
+// renamed returns err with another name for the file at path: what the user called it, in place of a temporary one.
+func renamed(err error, path, name string) error {
+	return fmt.Errorf("%s%w", strings.ReplaceAll(err.Error(), path, name), hidden{err})
+}

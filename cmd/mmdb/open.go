@@ -19,7 +19,12 @@ const fileMode = 0o600
 
 // view calls fn in a read transaction on the file at path, which is opened
 // read-only and must exist.
-func (a *app) view(path string, fn func(*mmdb.Tx) error) (err error) {
+func (a *app) view(path string, fn func(*mmdb.Tx) error) error {
+	return a.viewDB(path, func(db *mmdb.DB) error { return db.View(fn) })
+}
+
+// viewDB calls fn with the file at path, which is opened read-only and must exist.
+func (a *app) viewDB(path string, fn func(*mmdb.DB) error) (err error) {
 	db, err := mmdb.Open(path, fileMode, &mmdb.Options{ReadOnly: true, Timeout: a.timeout})
 	if err != nil {
 		return fileError(path, err)
@@ -29,7 +34,7 @@ func (a *app) view(path string, fn func(*mmdb.Tx) error) (err error) {
 			err = fileError(path, closeErr)
 		}
 	}()
-	return viewError(path, db.View(fn))
+	return viewError(path, fn(db))
 }
 
 // viewError adds the path to an error of the library; the tool's own errors

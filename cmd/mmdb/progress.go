@@ -63,3 +63,35 @@ func (p *progress) done() {
 	p.clear()
 	p.bar = nil
 }
+
+// stepBars shows a bar for each step of some work.
+type stepBars struct {
+	a     *app
+	bytes bool // what is counted are bytes
+	phase string
+	bar   *progress
+}
+
+// set says how far a step is; a new phase starts another bar. It returns an error after an interrupt.
+func (s *stepBars) set(phase string, done, total uint64) error {
+	if phase != s.phase {
+		s.end()
+		s.phase, s.bar = phase, s.a.bar(phase, int64(total), s.bytes)
+	}
+	s.bar.set(int64(done))
+	return s.a.interrupted()
+}
+
+// clear makes room for a line.
+func (s *stepBars) clear() {
+	if s.bar != nil {
+		s.bar.clear()
+	}
+}
+
+// end removes the bar.
+func (s *stepBars) end() {
+	if s.bar != nil {
+		s.bar.done()
+	}
+}

@@ -117,6 +117,8 @@ func (a *app) addCommands(root *cobra.Command) {
 	add("The file and its pages:", a.completeBucket, newStats(a))
 	add("In and out:", a.completeBucket, newDump(a))
 	add("In and out:", nil, newLoad(a))
+	add("Backups:", nil, newBackup(a), newRestore(a))
+	add("Backups:", completeFile, newVerify(a))
 	add("When things go wrong:", nil, newSalvage(a))
 	add("", nil, newVersion(a))
 }

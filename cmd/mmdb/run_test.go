@@ -176,6 +176,9 @@ var unsteady = []struct {
 	{regexp.MustCompile(`(in|has) [\d,]+ pages`), "$1 N pages"},
 	{regexp.MustCompile(`("problems":0,"pages"|"page"|"root"):[1-9]\d*`), "$1:N"}, // 0 is no page
 	{regexp.MustCompile(`("(?:fileSize|highWater|freePages|pendingPages|recordPage|recordChain|prevPage)"):\d+`), "$1:N"},
+	{regexp.MustCompile(`(?m)[\d,]+ bytes \([\d.]+ KiB\), every page`), "N bytes, every page"},
+	{regexp.MustCompile(`"bytes":\d+,"compact"`), `"bytes":N,"compact"`},
+	{regexp.MustCompile(`"pages":\d+,"seconds"`), `"pages":N,"seconds"`},
 	{regexp.MustCompile(`("(?:cell|garbage|written|freed|free|pending)"):\d+`), "$1:N"},
 	{regexp.MustCompile(`(?m)^( +[\d,]+ +\d+ +)\d+(  \S+)$`), "${1}N$2"},           // roots of buckets
 	{regexp.MustCompile(`(?m)^( +\d+) +\d+( +\d+ +[0-9a-f]{8} )`), "${1}     N$2"}, // cells of slots

@@ -91,7 +91,7 @@ func (a *app) salvageTo(from, temp string) (report mmdb.SalvageReport, err error
 		return report, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	steps := salvageSteps{a: a}
+	steps := stepBars{a: a}
 	defer steps.end()
 	report, err = mmdb.Salvage(from, db, mmdb.SalvageOptions{
 		Timeout:  a.timeout,
@@ -105,34 +105,6 @@ func (a *app) salvageTo(from, temp string) (report mmdb.SalvageReport, err error
 		return report, errInterrupted
 	}
 	return report, fileError(from, err)
-}
-
-// salvageSteps shows a bar for each step of the work.
-type salvageSteps struct {
-	a     *app
-	phase string
-	bar   *progress
-}
-
-func (s *salvageSteps) set(phase string, done, total uint64) error {
-	if phase != s.phase {
-		s.end()
-		s.phase, s.bar = phase, s.a.bar(phase, int64(total), false)
-	}
-	s.bar.set(int64(done))
-	return s.a.interrupted()
-}
-
-func (s *salvageSteps) clear() {
-	if s.bar != nil {
-		s.bar.clear()
-	}
-}
-
-func (s *salvageSteps) end() {
-	if s.bar != nil {
-		s.bar.done()
-	}
 }
 
 // pageSizeOf returns the page size that a meta of the file at path names, 0 if none can be read: then the

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"mmdb"
+)
+
+// names returns what the current folder holds.
+func names(t *testing.T) string {
+	t.Helper()
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, e := range entries {
+		out = append(out, e.Name())
+	}
+	return strings.Join(out, " ")
+}
+
+// A damaged database gives no backup, and a damaged backup is not restored: nothing is replaced.
+func TestDamagedBackup(t *testing.T) {
+	t.Chdir(t.TempDir())
+	fill(t, "a.mmdb")
+	mustRun(t, "", "backup", "a.mmdb", "b.mmdb")
+	before, err := os.ReadFile("a.mmdb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	damage(t, "b.mmdb", "leaf")
+	if r := tool("", "verify", "b.mmdb"); r.code != exitCorrupt || !strings.Contains(r.out, "page ") || !strings.Contains(r.err, "found") {
+		t.Errorf("verify: status %d, %s%s", r.code, r.out, r.err)
+	}
+	damaged, err := os.ReadFile("b.mmdb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, exitCorrupt, []string{"b.mmdb", "page"}, "", "backup", "b.mmdb", "c.mmdb")
+	wantError(t, exitCorrupt, []string{"b.mmdb", "page"}, "", "backup", "b.mmdb", "a.mmdb", "--force", "--compact")
+	wantError(t, exitCorrupt, []string{"b.mmdb", "found, the first on page"}, "", "restore", "b.mmdb", "a.mmdb", "--force")
+	wantError(t, exitCorrupt, []string{"standard input: ", "found, the first on page"}, string(damaged), "restore", "-", "a.mmdb", "--force")
+	wantError(t, exitCorrupt, []string{"standard input: "}, string(before[:len(before)/2]), "restore", "-", "c.mmdb")
+	after, err := os.ReadFile("a.mmdb")
+	if err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the database changed: %v", err)
+	}
+	if got := names(t); got != "a.mmdb b.mmdb" {
+		t.Errorf("files: %s", got)
+	}
+}
+
+// A database that a program has open is not replaced.
+func TestRestoreDoesNotReplaceAnOpenDatabase(t *testing.T) {
+	t.Chdir(t.TempDir())
+	fill(t, "a.mmdb")
+	mustRun(t, "", "backup", "a.mmdb", "b.mmdb")
+	if err := os.Symlink("a.mmdb", "link"); err != nil {
+		t.Fatal(err)
+	}
+	db, err := mmdb.Open("a.mmdb", fileMode, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, to := range []string{"a.mmdb", "link"} {
+		wantError(t, exitInUse, []string{to + " is in use"}, "", "restore", "b.mmdb", to, "--force", "--timeout", "20ms")
+		wantError(t, exitInUse, []string{to + " is in use"}, "", "backup", "b.mmdb", to, "--force", "--timeout", "20ms")
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, "", "put", "a.mmdb", "more", "k", "v", "--create")
+	mustRun(t, "", "restore", "b.mmdb", "link", "--force")
+	wantError(t, exitError, []string{"no bucket more"}, "", "get", "a.mmdb", "more", "k")
+	if info, err := os.Lstat("link"); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Error("the link was replaced, not what it leads to")
+	}
+}
+
+func TestBackupTargets(t *testing.T) {
+	t.Chdir(t.TempDir())
+	fill(t, "a.mmdb")
+	for _, err := range []error{os.Mkdir("dir", 0o700), os.WriteFile("empty", nil, 0o600), os.WriteFile("text", []byte("text"), 0o600),
+		os.Symlink("nowhere", "dangling")} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantError(t, exitError, []string{"dir: is a directory"}, "", "backup", "a.mmdb", "dir", "--force")
+	wantError(t, exitError, []string{"no/where", "no such file"}, "", "backup", "a.mmdb", "no/where/b.mmdb")
+	wantError(t, exitError, []string{"dangling: exists already"}, "", "backup", "a.mmdb", "dangling")
+	wantError(t, exitError, []string{"text: exists already"}, "", "restore", "a.mmdb", "text")
+	for _, to := range []string{"empty", "text"} {
+		mustRun(t, "", "backup", "a.mmdb", to, "--force")
+		mustRun(t, "", "verify", to)
+	}
+}
+
+// A backup to standard output is the database; a reader that goes away ends it quietly, a full disk is an error, and so
+// is standard output that is the database.
+func TestBackupToStandardOutput(t *testing.T) {
+	t.Chdir(t.TempDir())
+	fill(t, "a.mmdb")
+	out := mustRun(t, "", "backup", "a.mmdb", "-")
+	mustRun(t, out, "restore", "-", "b.mmdb")
+	if a, b := mustRun(t, "", "dump", "a.mmdb"), mustRun(t, "", "dump", "b.mmdb"); a != b {
+		t.Error("the copy holds something else")
+	}
+	for code, err := range map[int]error{exitOK: syscall.EPIPE, exitError: syscall.ENOSPC} {
+		var errs strings.Builder
+		if got := run([]string{"backup", "a.mmdb", "-"}, strings.NewReader(""), &brokenWriter{0, err}, &errs); got != code {
+			t.Errorf("%v: status %d, %s", err, got, errs.String())
+		}
+	}
+	f, err := os.OpenFile("a.mmdb", os.O_RDWR|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var errs strings.Builder
+	if code := run([]string{"backup", "a.mmdb", "-"}, strings.NewReader(""), f, &errs); code != exitError || !strings.Contains(errs.String(), "same file") {
+		t.Errorf("status %d, %s", code, errs.String())
+	}
+}
+
+// An interrupt ends a backup and a restore, and nothing stays behind.
+func TestInterruptedBackup(t *testing.T) {
+	t.Chdir(t.TempDir())
+	fill(t, "a.mmdb")
+	mustRun(t, "", "put", "a.mmdb", "large", "k", strings.Repeat("v", 5<<20), "--create")
+	mustRun(t, "", "backup", "a.mmdb", "b.mmdb")
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	for _, args := range [][]string{{"backup", "a.mmdb", "c.mmdb"}, {"backup", "a.mmdb", "c.mmdb", "--compact"}, {"restore", "b.mmdb", "c.mmdb"},
+		{"backup", "a.mmdb", "-"}, {"restore", "-", "c.mmdb"}} {
+		if code := runContext(ctx, args, strings.NewReader(fmt.Sprint(args)), io.Discard, io.Discard); code != exitInterrupted {
+			t.Errorf("mmdb %q: status %d", args, code)
+		}
+	}
+	if got := names(t); got != "a.mmdb b.mmdb" {
+		t.Errorf("files: %s", got)
+	}
+}
