@@ -59,7 +59,7 @@ func (t *Tx) commitChanges() error {
 	meta := page.Meta{Version: page.Version, PageSize: rec.PageSize, Salt: rec.Salt, Commit: rec.Commit, Base: rec.Base,
 		Root: rec.Root, NextTree: rec.NextTree, HighWater: rec.HighWater, Record: link}
 	if w.st.sabotaged(BugPublishEarly) {
-		w.st.published.Store(w.st.newSnapshot(&meta))
+		w.st.show(&meta)
 	}
 	if err := w.flush(&meta, twoPhase); err != nil {
 		return err
@@ -267,7 +267,7 @@ func (w *writer) publish(m *page.Meta, checkpoint bool) {
 	}
 	w.chain = append(w.chain, m.Record)
 	w.space.AddPending(w.freed)
-	w.st.published.Store(w.st.newSnapshot(m))
+	w.st.show(m)
 	w.st.counts.commits.Add(1)
 	w.countSpace()
 	w.shrinkFile()

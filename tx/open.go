@@ -18,7 +18,8 @@ func Open(path string, mode os.FileMode, opts *Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	st := &Store{path: path, opts: o, log: o.Logger, readOnly: o.ReadOnly, gone: make(chan struct{}, 1), pool: new(sync.Pool)}
+	st := &Store{path: path, opts: o, log: o.Logger, readOnly: o.ReadOnly, gone: make(chan struct{}, 1), pool: new(sync.Pool),
+		readers: newReaderTable()}
 	st.file, err = mmapfile.Open(path, mmapfile.Options{ReadOnly: o.ReadOnly, Create: !o.ReadOnly, Mode: mode, Seam: o.Seam})
 	if err != nil {
 		return nil, err
@@ -93,6 +94,6 @@ func (st *Store) start(m *page.Meta) error {
 			return err
 		}
 	}
-	st.published.Store(st.newSnapshot(m))
+	st.show(m)
 	return nil
 }

@@ -3,6 +3,7 @@ package tx
 import (
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -28,7 +29,7 @@ type Store struct {
 	maxInline int // largest inline bucket
 
 	published atomic.Pointer[snapshot] // what new readers see; nil once closed
-	readers   readerTable
+	readers   *readerTable
 	verified  *bitmap
 	pool      *sync.Pool // of *Tx, for View; apart, because the runtime holds on to pools for a while
 
@@ -136,15 +137,20 @@ func (st *Store) beginRead(t *Tx) error {
 		if s == nil {
 			return ErrDatabaseNotOpen
 		}
-		t.slot = st.readers.acquire(t.slot, s.meta.Commit)
-		if st.published.Load() == s {
+		slot, err := st.readers.acquire(t.slot, s.meta.Commit)
+		if err != nil {
+			return err
+		}
+		t.slot = slot
+		if st.readers.published.Load() == uint64(s.meta.Commit) && st.published.Load() == s {
 			t.init(st, s)
 			return t.takeGuard()
 		}
-		t.slot.commit.Store(0)
+		slot.Store(0)
 		if st.closing.Load() {
 			st.readerGone()
 		}
+		runtime.Gosched()
 	}
 }
 

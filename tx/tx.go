@@ -144,7 +144,7 @@ func (t *Tx) release() {
 	t.done = true
 	t.dropGuard()
 	if t.slot != nil {
-		t.slot.commit.Store(0)
+		t.slot.Store(0)
 		if t.store.closing.Load() {
 			t.store.readerGone()
 		}

@@ -1,0 +1,202 @@
+package tx
+
+import (
+	"fmt"
+	"math/bits"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"mmdb/mmapfile"
+)
+
+// The lock file, named as the database with "-lock" behind it, is memory that the processes share that have the database open: who they
+// are, their readers, the newest commit that may be read, and who writes. It holds nothing that outlives them: the first
+// process to open the database makes it anew.
+//
+// It consists of words of this machine, in lines of eight: a header of 4096 bytes, a table of processes with a line each, and the
+// blocks of the reader table.
+const (
+	lockSuffix = "-lock"
+	lockMagic  = 0x31_6b_63_6c_62_64_6d_6d // "mmdblck1": the number is that of the layout
+
+	// Words of the header, in lines of their own where many processes use them.
+	atMagic     = 0
+	atBinding   = 1 // five words
+	atSession   = 6
+	atBlocks    = 7  // how many blocks there are
+	atPublished = 8  // the newest commit that readers may see; see publishedFailed
+	atWriter    = 16 // the process that has the writer lock and may have left the file unclean, plus one
+	atWant      = 17 // not zero: another process waits for the writer lock
+	atTicket    = 24 // the last number that was given to a waiting process
+
+	procMax    = 256
+	procsAt    = 512 // word at which the table of processes begins
+	blocksAt   = procsAt + procMax*lineWords
+	firstBlock = 4 // blocks of a new lock file
+
+	// Words of a process.
+	atPid    = 0 // zero: free
+	atSince  = 1 // when it opened the database, in nanoseconds of Unix time
+	atNumber = 2 // its number among those who wait for the writer lock, or zero
+)
+
+// Bytes of the lock file that are locked. None of them exists.
+const (
+	lockUsers = int64(1) << 40 // held shared by every process that has the file open
+	lockGrow  = lockUsers + 1  // held exclusively while the file is made longer
+	lockProcs = lockUsers + 16 // and the ones after it: held by each process, its own
+)
+
+// maxShared bounds the lock file, in bytes: room for 250,000 readers, and 30,000 where addresses are scarce.
+const maxShared = 2 << 20 << (3 * (bits.UintSize / 64))
+
+// A lockFile is the lock file, open and mapped.
+type lockFile struct {
+	path  string
+	file  *mmapfile.File
+	mem   *mmapfile.Mapping
+	words []atomic.Uint64
+	self  int // this process's line in the table
+}
+
+// A binding says which database a lock file is for, and since when the system runs.
+type binding [5]uint64 // device, inode, salt, boot id
+
+// lockSize returns the bytes of a lock file with n blocks.
+func lockSize(n int) int64 { return int64(blocksAt+n*blockWords) * 8 }
+
+// mapLockFile maps f as far as it may ever grow, so that what other processes add needs no further call.
+func mapLockFile(f *mmapfile.File, path string) (*lockFile, error) {
+	m, err := f.Map(mmapfile.MapOptions{Writable: true, Reserve: maxShared})
+	if err != nil {
+		return nil, err
+	}
+	if err := m.Grow(min(maxShared, m.Reserved())); err != nil {
+		_ = m.Unmap()
+		return nil, err
+	}
+	lf := &lockFile{path: path, file: f, mem: m, words: m.Words()}
+	// A View that races with Close may still look for a slot: the memory goes when nobody can reach it any more.
+	runtime.AddCleanup(lf, func(m *mmapfile.Mapping) { _ = m.Unmap() }, m)
+	return lf, nil
+}
+
+// proc returns the line of process i.
+func (lf *lockFile) proc(i int) []atomic.Uint64 {
+	return lf.words[procsAt+i*lineWords:][:lineWords]
+}
+
+// blocks returns how many blocks there are.
+func (lf *lockFile) blocks() int {
+	return int(min(lf.words[atBlocks].Load(), uint64(len(lf.words)-blocksAt)/blockWords))
+}
+
+func (lf *lockFile) block(i int) readerBlock {
+	return lf.words[blocksAt+i*blockWords:][:blockWords]
+}
+
+// claimBlock takes a free block for this process, and makes the file longer if there is none.
+func (lf *lockFile) claimBlock() (readerBlock, error) {
+	for {
+		n := lf.blocks()
+		for i := range n {
+			b := lf.block(i)
+			if b.owner().Load() == 0 && b.owner().CompareAndSwap(0, uint64(lf.self)+1) {
+				return b, nil
+			}
+		}
+		if err := lf.extend(n); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// extendTime bounds the wait for a process that makes the file longer. It takes microseconds, unless that process is stopped.
+const extendTime = 10 * time.Second
+
+// extend adds blocks, unless another process did since the caller saw n.
+func (lf *lockFile) extend(n int) (err error) {
+	if err := lf.file.LockByte(lockGrow, true, extendTime); err != nil {
+		return err
+	}
+	defer func() { err = firstError(err, lf.file.UnlockByte(lockGrow)) }()
+	if lf.blocks() != n {
+		return nil
+	}
+	to := min(2*n, (len(lf.words)-blocksAt)/blockWords)
+	if to <= n {
+		return errTooManyReaders
+	}
+	if err := lf.file.Allocate(lockSize(n), lockSize(to)-lockSize(n)); err != nil {
+		return fmt.Errorf("make room for readers: %w", err)
+	}
+	lf.words[atBlocks].Store(uint64(to))
+	return nil
+}
+
+// register takes a line in the table of processes, that of a dead one if need be.
+func (lf *lockFile) register() error {
+	for _, dead := range []bool{false, true} {
+		for i := range procMax {
+			if !dead && lf.proc(i)[atPid].Load() != 0 || lf.file.LockByte(lockProcs+int64(i), true, -1) != nil {
+				continue
+			}
+			lf.clear(i)
+			lf.self = i
+			lf.proc(i)[atSince].Store(uint64(time.Now().UnixNano()))
+			lf.proc(i)[atPid].Store(uint64(os.Getpid()))
+			return nil
+		}
+	}
+	return fmt.Errorf("%s: more than %d processes have the database open", lf.path, procMax)
+}
+
+// clear removes all traces of process i, which is dead or leaves. The caller holds its byte.
+func (lf *lockFile) clear(i int) {
+	for k := range lf.blocks() {
+		b := lf.block(k)
+		if b.owner().Load() != uint64(i)+1 {
+			continue
+		}
+		for j := range blockSlots {
+			b.slot(j).Store(0)
+		}
+		b.owner().Store(0)
+	}
+	p := lf.proc(i)
+	p[atNumber].Store(0)
+	p[atPid].Store(0)
+}
+
+// reap gives back what dead processes have left, and returns how many there were. The kernel has released their bytes.
+func (lf *lockFile) reap() (dead int) {
+	for i := range procMax {
+		if i == lf.self || lf.proc(i)[atPid].Load() == 0 || lf.file.LockByte(lockProcs+int64(i), true, -1) != nil {
+			continue
+		}
+		if lf.proc(i)[atPid].Load() != 0 {
+			lf.clear(i)
+			dead++
+		}
+		_ = lf.file.UnlockByte(lockProcs + int64(i))
+	}
+	return dead
+}
+
+// leave takes this process out of the table. Its readers have ended: a slot that is not zero is of a View that finds the database closed,
+// and becomes zero again.
+func (lf *lockFile) leave() {
+	for k := range lf.blocks() {
+		if b := lf.block(k); b.owner().Load() == uint64(lf.self)+1 {
+			b.owner().Store(0)
+		}
+	}
+	p := lf.proc(lf.self)
+	p[atNumber].Store(0)
+	p[atPid].Store(0)
+}
+
+// close gives the file back; the process's locks end with it.
+func (lf *lockFile) close() error { return lf.file.Close() }
