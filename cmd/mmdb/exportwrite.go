@@ -1,0 +1,176 @@
+package main
+
+import (
+	"bufio"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"unicode/utf8"
+
+	"mmdb"
+)
+
+// errNotUTF8 is for bytes that --encoding utf-8 can't carry.
+var errNotUTF8 = errors.New("it is not UTF-8 (--encoding base64 or hex carries any bytes)")
+
+// A jsonWriter writes JSON Lines. See jsonRow.
+type jsonWriter struct {
+	enc      *json.Encoder
+	encoding encoding
+	path     string
+	about    *jsonRow // of a bucket of which no key was written yet
+}
+
+func newJSONWriter(w *bufio.Writer, e encoding) *jsonWriter {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return &jsonWriter{enc: enc, encoding: e}
+}
+
+func (w *jsonWriter) bucket(path string, b *mmdb.Bucket) error {
+	if err := w.end(); err != nil {
+		return err
+	}
+	w.path, w.about = path, &jsonRow{Bucket: &path}
+	if seq := b.Sequence(); seq != 0 {
+		w.about.Sequence = &seq
+	}
+	return nil
+}
+
+func (w *jsonWriter) pair(key, value []byte) error {
+	if w.about != nil && w.about.Sequence != nil {
+		if err := w.end(); err != nil {
+			return err
+		}
+	}
+	w.about = nil
+	line := jsonRow{Bucket: &w.path}
+	k, form, err := w.form(key)
+	if err != nil {
+		return err
+	}
+	*[]**string{&line.Key, &line.KeyHex, &line.KeyBase64}[form] = &k
+	v, form, err := w.form(value)
+	if err != nil {
+		return err
+	}
+	*[]**string{&line.Value, &line.ValueHex, &line.ValueBase64}[form] = &v
+	return w.enc.Encode(line)
+}
+
+// form returns b as a string, and which of the fields it goes to: plain, hex or base64.
+func (w *jsonWriter) form(b []byte) (s string, form int, err error) {
+	switch {
+	case w.encoding == encodingHex:
+		return encodingHex.encode(b), 1, nil
+	case w.encoding == encodingBase64, w.encoding == encodingAuto && !utf8.Valid(b):
+		return encodingBase64.encode(b), 2, nil
+	case !utf8.Valid(b):
+		return "", 0, errNotUTF8
+	}
+	return string(b), 0, nil
+}
+
+// end writes the line about a bucket that has no keys.
+func (w *jsonWriter) end() error {
+	if w.about == nil {
+		return nil
+	}
+	line := w.about
+	w.about = nil
+	return w.enc.Encode(line)
+}
+
+// A csvWriter writes CSV.
+type csvWriter struct {
+	w          *csv.Writer
+	key, value encoding
+	paths      bool // there is a column for them
+	record     []string
+}
+
+// newCSVWriter writes the header of the CSV for what s has seen.
+func newCSVWriter(w *bufio.Writer, s *surveyor, e encoding) *csvWriter {
+	c := &csvWriter{w: csv.NewWriter(w), key: e, value: e, paths: s.buckets > 1}
+	if e == encodingAuto {
+		c.key, c.value = encodingUTF8, encodingUTF8
+		if s.binaryKeys {
+			c.key = encodingBase64
+		}
+		if s.binaryValues {
+			c.value = encodingBase64
+		}
+	}
+	header := []string{c.key.field("key"), c.value.field("value")}
+	if c.paths {
+		header = append([]string{"bucket"}, header...)
+	}
+	_ = c.w.Write(header) // end says what went wrong
+	return c
+}
+
+func (c *csvWriter) bucket(path string, _ *mmdb.Bucket) error {
+	if c.record = c.record[:0]; c.paths {
+		c.record = append(c.record, path)
+	}
+	return nil
+}
+
+func (c *csvWriter) pair(key, value []byte) error {
+	if c.key == encodingUTF8 && !utf8.Valid(key) || c.value == encodingUTF8 && !utf8.Valid(value) {
+		return errNotUTF8
+	}
+	return c.w.Write(append(c.record, c.key.encode(key), c.value.encode(value)))
+}
+
+func (c *csvWriter) end() error {
+	c.w.Flush()
+	return c.w.Error()
+}
+
+// A surveyor looks at everything before it is written as CSV: the header says how cells are to be read.
+type surveyor struct {
+	buckets                  int
+	binaryKeys, binaryValues bool
+	sequences                int  // buckets that have one
+	empty                    int  // buckets without a key with a value
+	bare                     bool // the last bucket is one so far
+}
+
+func (s *surveyor) bucket(_ string, b *mmdb.Bucket) error {
+	s.buckets++
+	if b.Sequence() != 0 {
+		s.sequences++
+	}
+	if s.bare {
+		s.empty++
+	}
+	s.bare = true
+	return nil
+}
+
+func (s *surveyor) pair(key, value []byte) error {
+	s.bare = false
+	s.binaryKeys = s.binaryKeys || !plainText(key)
+	s.binaryValues = s.binaryValues || !plainText(value)
+	return nil
+}
+
+func (s *surveyor) end() error {
+	if s.bare {
+		s.empty++
+	}
+	s.bare = false
+	return nil
+}
+
+// warn says what CSV can't carry.
+func (s *surveyor) warn(a *app) {
+	if s.sequences > 0 {
+		a.warnf("warning: CSV has no place for the sequence of %s", plural(s.sequences, "bucket", "buckets"))
+	}
+	if s.empty > 0 {
+		a.warnf("warning: CSV has no place for %s", plural(s.empty, "bucket without keys", "buckets without keys"))
+	}
+}
