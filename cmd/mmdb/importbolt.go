@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // boltRows opens a bbolt file read-only and returns everything in it: each bucket, then its keys, then what is nested.
@@ -19,7 +20,7 @@ func (a *app) boltRows(path string, bar *progress) (iter.Seq2[row, error], io.Cl
 		return err
 	})
 	switch {
-	case errors.Is(err, bolt.ErrTimeout):
+	case errors.Is(err, bolterrors.ErrTimeout):
 		return nil, nil, inUseError{path}
 	case err != nil:
 		return nil, nil, fmt.Errorf("%s: not a bbolt database that can be read: %w", path, err)

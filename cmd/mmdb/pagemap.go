@@ -38,12 +38,11 @@ func (p *picture) add(first, n uint64, kind int) {
 	}
 }
 
-// lines returns the picture. A character is a kind that occurs in its group. What a group has of other
-// kinds is credited to the groups that follow, so all in all each kind has the share of characters that it
+// kinds returns the kind that stands for each cell, -1 for none: one that occurs in its group. What a group has of other
+// kinds is credited to the groups that follow, so all in all each kind has the share of cells that it
 // has of the pages.
-func (p *picture) lines(width int) []string {
-	var out []string
-	var line []byte
+func (p *picture) kinds() []int {
+	out := make([]int, len(p.cells))
 	credit := make([]float64, len(pageKinds))
 	for i, cell := range p.cells {
 		best := -1
@@ -53,11 +52,22 @@ func (p *picture) lines(width int) []string {
 				best = kind
 			}
 		}
-		if best < 0 {
+		if out[i] = best; best >= 0 {
+			credit[best]--
+		}
+	}
+	return out
+}
+
+// lines returns the picture as characters.
+func (p *picture) lines(width int) []string {
+	var out []string
+	var line []byte
+	for i, kind := range p.kinds() {
+		if kind < 0 {
 			line = append(line, ' ')
 		} else {
-			credit[best]--
-			line = append(line, pageKinds[best].mark)
+			line = append(line, pageKinds[kind].mark)
 		}
 		if len(line) == width || i == len(p.cells)-1 {
 			out = append(out, string(line))

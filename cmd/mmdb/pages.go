@@ -11,13 +11,16 @@ import (
 )
 
 // pageKinds are the kinds in the order in which they are shown, each with its
-// character in the map.
+// character in the map, its color there (of the 256 of terminals), and in a picture (red, green, blue).
+// The colors can be told apart by those who see few of them.
 var pageKinds = []struct {
-	name string
-	mark byte
+	name  string
+	mark  byte
+	color uint8
+	rgb   uint32
 }{
-	{metaKind, 'M'}, {"branch", 'B'}, {"leaf", '#'}, {"overflow", 'o'}, {"record", 'r'},
-	{freeKind, '.'}, {pendingKind, ':'}, {unknownKind, '?'},
+	{metaKind, 'M', 15, 0x222222}, {"branch", 'B', 208, 0xd55e00}, {"leaf", '#', 75, 0x0072b2}, {"overflow", 'o', 36, 0x009e73},
+	{"record", 'r', 175, 0xcc79a7}, {freeKind, '.', 244, 0xdddddd}, {pendingKind, ':', 227, 0xe6c800}, {unknownKind, '?', 196, 0xff0000},
 }
 
 // Kinds of pages that have no page header to look at. The unknown ones are damaged.
