@@ -12,12 +12,13 @@ import (
 //
 //   - all of them in one free extent, the smallest that holds them, if there is one;
 //   - else units of several pages by best fit (together if they fit together), and
-//     single pages into the largest extents, their addresses ascending;
+//     single pages into the longest runs, their addresses ascending;
+//   - short runs are used only when the high water has reached the target (SetTarget);
 //   - what fits nowhere goes behind the data, in one piece, and raises the high water.
 //
 // The high water never passes limit (0: no limit): then the error is ErrFull, dst
 // comes back as it was, and nothing has changed. A zero unit is the caller's bug and
-// panics. The cost is O(log n) for each run, plus O(1) for each unit.
+// panics. The cost is some nanoseconds for each page and each run that is looked at.
 func (l *List) Alloc(units []uint32, dst []page.No, limit page.No) ([]page.No, error) {
 	if limit == 0 || limit > maxPages {
 		limit = maxPages
@@ -32,14 +33,14 @@ func (l *List) Alloc(units []uint32, dst []page.No, limit page.No) ([]page.No, e
 		}
 		total += uint64(u)
 	}
-	if room := uint64(max(limit, l.highWater) - l.highWater); total > l.freePages+room {
+	if room := uint64(max(limit, l.highWater) - l.highWater); total > l.free.pages+room {
 		return dst, ErrFull
 	}
 	if total == 0 {
 		return dst, nil
 	}
 	if e, ok := l.bestFit(total); ok {
-		l.cutFree(e, Extent{e.Page, total})
+		l.free.remove(Extent{e.Page, total})
 		return layOut(units, dst, e.Page), nil
 	}
 	a := allocation{l: l, units: units, base: l.highWater, runs: l.runs[:0]}
@@ -78,7 +79,7 @@ func (a *allocation) place(dst []page.No, multi, singles uint64, limit page.No) 
 	if multi > 0 {
 		a.placeMulti(multi)
 	}
-	a.takeSingles(singles)
+	a.takeSingles(singles, limit)
 	if a.rest > 0 && a.base+page.No(a.rest) > limit {
 		a.undo()
 		return dst[:n], ErrFull
@@ -94,7 +95,7 @@ func (a *allocation) placeMulti(pages uint64) {
 	l := a.l
 	together, ok := l.bestFit(pages)
 	if ok {
-		l.cutFree(together, Extent{together.Page, pages})
+		l.free.remove(Extent{together.Page, pages})
 	}
 	for i, u := range a.units {
 		if u == 1 {
@@ -110,46 +111,77 @@ func (a *allocation) placeMulti(pages uint64) {
 			a.rest += uint64(u)
 			continue
 		}
-		l.cutFree(e, Extent{e.Page, uint64(u)})
+		l.free.remove(Extent{e.Page, uint64(u)})
 		a.first[i] = e.Page
 	}
 	// A unit that is left is longer than the tail, so all of the tail is used.
 	if tail, ok := l.tail(); ok && a.rest > 0 {
-		l.cutFree(tail, tail)
+		l.free.remove(tail)
 		a.base = tail.Page
 	}
 }
 
-// takeSingles takes free extents for n single pages: whole ones from the largest
-// downwards, and the best fit for the last pages.
-func (a *allocation) takeSingles(n uint64) {
+// shortRun is the length of runs that are filled only when the high water has reached the target.
+const shortRun = 8
+
+// takeSingles takes free runs for n single pages: whole ones from the longest downwards, each power of two in the order
+// of the file, and the best fit for the last pages.
+func (a *allocation) takeSingles(n uint64, limit page.No) {
 	l := a.l
+	raised := false
+	least := uint64(1) << 63
 	for n > 0 {
-		if e, ok := l.bestFit(n); ok {
-			run := Extent{e.Page, n}
-			l.cutFree(e, run)
-			a.runs = append(a.runs, run)
+		longest := l.free.longest()
+		if longest < shortRun && !raised {
+			raised = true
+			n -= a.raiseFor(n, min(limit, l.target))
+			continue
+		}
+		if longest == 0 {
+			break
+		}
+		if longest >= n {
+			e, _ := l.bestFit(n)
+			e.Len = n
+			l.free.remove(e)
+			a.runs = append(a.runs, e)
 			n = 0
 			break
 		}
-		largest, ok := l.bySize.Max()
-		if !ok {
-			break
+		for least > longest {
+			least /= 2
 		}
-		// All extents of this length, the first in the file first, while one of them
-		// is not enough.
-		from := len(a.runs)
-		l.bySize.AscendGreaterOrEqual(Extent{Len: largest.Len}, func(e Extent) bool {
-			a.runs = append(a.runs, e)
-			n -= e.Len
-			return n > largest.Len
-		})
-		for _, e := range a.runs[from:] {
-			l.cutFree(e, e)
-		}
+		n -= a.takeRuns(least, n)
 	}
 	slices.SortFunc(a.runs, byPage)
 	a.rest += n
+}
+
+// takeRuns takes free runs of at least so many pages, but less than n in all. It returns how many it took.
+func (a *allocation) takeRuns(least, n uint64) (taken uint64) {
+	from := len(a.runs)
+	a.l.free.each(least, func(e Extent) bool {
+		if e.Len > n-taken {
+			return false
+		}
+		taken += e.Len
+		a.runs = append(a.runs, e)
+		return true
+	})
+	for _, e := range a.runs[from:] {
+		a.l.free.remove(e)
+	}
+	return taken
+}
+
+// raiseFor sets up to n pages aside behind the data, up to page end, and returns how many.
+func (a *allocation) raiseFor(n uint64, end page.No) uint64 {
+	if used := a.base + page.No(a.rest); used < end {
+		n = min(n, uint64(end-used))
+		a.rest += n
+		return n
+	}
+	return 0
 }
 
 // placeSingles hands the pages of the taken extents to the single units, in order.
@@ -190,14 +222,14 @@ func (a *allocation) raise() {
 func (a *allocation) undo() {
 	l := a.l
 	if a.base < l.highWater {
-		l.addFree(Extent{a.base, uint64(l.highWater - a.base)})
+		l.free.add(Extent{a.base, uint64(l.highWater - a.base)})
 	}
 	for _, e := range a.runs {
-		l.addFree(e)
+		l.free.add(e)
 	}
 	for i, u := range a.units {
 		if a.first[i] != 0 {
-			l.addFree(Extent{a.first[i], uint64(u)})
+			l.free.add(Extent{a.first[i], uint64(u)})
 		}
 	}
 }

@@ -40,68 +40,81 @@ func pendingOf(l *List) []Pending { return slices.Collect(l.PendingExtentsSeq())
 // validate checks everything that a list promises about itself.
 func validate(t testing.TB, l *List) {
 	t.Helper()
-	var pages uint64
 	end := page.No(0)
 	for _, e := range freeOf(l) {
 		if e.Page <= end && end > 0 || e.Page < l.first || !e.valid(l.highWater) {
 			t.Fatalf("free extent %v after %d in [%d, %d)", e, end, l.first, l.highWater)
 		}
-		if !l.bySize.Has(e) {
-			t.Fatalf("free extent %v is not filed by size", e)
+		if l.pending.any(e) {
+			t.Fatalf("%v is free, and pages of it are pending", e)
 		}
-		pages, end = pages+e.Len, e.End()
+		end = e.End()
 	}
-	if l.bySize.Len() != l.free.Len() || l.FreeExtents() != l.free.Len() || pages != l.FreePages() {
-		t.Fatalf("%d by page, %d by size; %d pages, counted %d", l.free.Len(), l.bySize.Len(), pages, l.FreePages())
-	}
+	validateSet(t, &l.free)
+	validateSet(t, &l.pending)
 	validatePending(t, l)
 }
 
-func validatePending(t testing.TB, l *List) {
+// validateSet compares what a set knows of itself with its bits.
+func validateSet(t testing.TB, s *pageSet) {
 	t.Helper()
-	var last Pending
-	var pages uint64
-	under := map[page.Commit]uint64{}
-	listed := map[page.No][]page.Commit{}
-	for _, s := range append(slices.Clone(l.pins), l.fresh) {
-		for _, p := range s.extents {
-			listed[p] = append(listed[p], s.commit)
-		}
-	}
-	l.pending.Ascend(func(x pinned) bool {
-		if x.Page < last.End() || x.Page < l.first || !x.valid(l.highWater) || x.Born >= x.Died || last.joins(x.Pending) {
-			t.Fatalf("pending extent %v after %v in [%d, %d)", x, last, l.first, l.highWater)
-		}
-		if f, ok := l.freeAt(x.End() - 1); ok && f.End() > x.Page {
-			t.Fatalf("%v is pending and %v free", x, f)
-		}
-		if x.pin != unfiled && (x.pin < x.Born || x.pin >= x.Died) {
-			t.Fatalf("%v is filed under %d, which does not pin it", x, x.pin)
-		}
-		if !slices.Contains(listed[x.Page], x.pin) {
-			t.Fatalf("%v is not in the set of %d", x, x.pin)
-		}
-		under[x.pin] += x.Len
-		pages, last = pages+x.Len, x.Pending
+	var pages, longest uint64
+	var runs int
+	var all []Extent
+	s.each(1, func(e Extent) bool {
+		runs, pages, longest = runs+1, pages+e.Len, max(longest, e.Len)
+		all = append(all, e)
 		return true
 	})
-	if pages != l.PendingPages() || l.PendingExtents() != l.pending.Len() {
+	if s.runs != runs || s.pages != pages || s.longest() != longest {
+		t.Fatalf("%d runs, %d pages, the longest %d; counted %d, %d, %d", s.runs, s.pages, s.longest(), runs, pages, longest)
+	}
+	for _, least := range []uint64{2, 3, 64, 100} {
+		want := slices.DeleteFunc(slices.Clone(all), func(e Extent) bool { return e.Len < least })
+		var got []Extent
+		s.each(least, func(e Extent) bool { got = append(got, e); return true })
+		if !slices.Equal(got, want) {
+			t.Fatalf("runs of at least %d: %v, want %v", least, got, want)
+		}
+	}
+	for _, e := range all {
+		if !s.all(e) || s.begin(e.End()-1) != e.Page || s.has(e.End()) || s.has(e.Page-1) {
+			t.Fatalf("%v is not a run", e)
+		}
+	}
+}
+
+// validatePending checks the sets of pending extents, and puts them right first.
+func validatePending(t testing.TB, l *List) {
+	t.Helper()
+	sorted := pendingOf(l)
+	var last Pending
+	pages := uint64(0)
+	for _, p := range sorted {
+		if p.Page < last.End() || p.Page < l.first || !p.valid(l.highWater) || p.Born >= p.Died || last.joins(p) {
+			t.Fatalf("pending extent %v after %v in [%d, %d)", p, last, l.first, l.highWater)
+		}
+		if !l.pending.all(p.Extent) {
+			t.Fatalf("pages of %v are not marked pending", p)
+		}
+		pages, last = pages+p.Len, p
+	}
+	if pages != l.PendingPages() {
 		t.Fatalf("%d pages pending, counted %d", pages, l.PendingPages())
 	}
-	for i, s := range l.pins {
+	for i, s := range append(slices.Clone(l.pins), l.fresh) {
 		if i > 0 && l.pins[i-1].commit >= s.commit {
 			t.Fatalf("pins out of order: %d, %d", l.pins[i-1].commit, s.commit)
 		}
-		if s.pages != under[s.commit] || l.PendingUnder(s.commit) != s.pages {
-			t.Fatalf("%d pages under %d, counted %d", under[s.commit], s.commit, s.pages)
+		under := uint64(0)
+		for _, p := range s.extents {
+			if under += p.Len; s.commit != unfiled && (s.commit < p.Born || s.commit >= p.Died) {
+				t.Fatalf("%v is filed under %d, which does not pin it", p, s.commit)
+			}
 		}
-		delete(under, s.commit)
-	}
-	if l.fresh.pages != under[unfiled] {
-		t.Fatalf("%d pages unfiled, counted %d", under[unfiled], l.fresh.pages)
-	}
-	if delete(under, unfiled); len(under) > 0 {
-		t.Fatalf("filed under commits that have no set: %v", under)
+		if s.pages != under || s.commit != unfiled && l.PendingUnder(s.commit) != under {
+			t.Fatalf("%d pages under %d, counted %d", under, s.commit, s.pages)
+		}
 	}
 }
 

@@ -40,7 +40,7 @@ func (l *List) appendFree(extra []Pending, dst []byte) []byte {
 			}
 		}
 	}
-	l.free.Ascend(func(e Extent) bool {
+	l.free.each(1, func(e Extent) bool {
 		extraBefore(e.Page)
 		put(e)
 		return true
@@ -83,11 +83,10 @@ func (l *List) appendPending(commit page.Commit, extra []Pending, dst []byte) []
 			}
 		}
 	}
-	l.pending.Ascend(func(x pinned) bool {
-		extraBefore(x.Page)
-		put(x.Pending)
-		return true
-	})
+	for _, p := range l.sortedPending() {
+		extraBefore(p.Page)
+		put(p)
+	}
 	extraBefore(maxPages)
 	flush()
 	return dst
@@ -99,18 +98,19 @@ func (l *List) appendPending(commit page.Commit, extra []Pending, dst []byte) []
 // the list has seen (in Reclaim, AddPending, Replay or LoadCheckpoint).
 func (l *List) CheckpointBound(extraCount int) int {
 	extra, hw := uint64(extraCount), uint64(l.highWater)
-	free, pending := uint64(l.free.Len()), uint64(l.pending.Len())
-	n := extentBound(free, l.freePages, extra, hw) + extentBound(pending, l.pendingPages, extra, hw)
+	l.putRight()
+	free, pending := uint64(l.free.runs), uint64(l.pendingCount())
+	n := extentBound(free, min(free, l.free.pages-free), extra, hw)
+	n += extentBound(pending, min(pending, l.pending.pages/2), extra, hw) // some may touch and become one
 	widest := uvarintLen(min(uint64(l.newest), math.MaxUint64-boundAhead) + boundAhead)
 	return int(n + (pending+extra)*2*widest)
 }
 
-// extentBound bounds the bytes of count extents of so many pages, and extra ones more,
+// extentBound bounds the bytes of count extents, at most long of which have several pages, and extra ones more,
 // that all end at or below hw. The gaps before them and their lengths add up to no more
-// than hw; an extent of several pages has at least one page more than one.
-func extentBound(count, pages, extra, hw uint64) uint64 {
-	long := min(count, pages-count) + extra
-	return valuesBound(count+extra, 2*hw+count+extra) + valuesBound(long, hw)
+// than hw.
+func extentBound(count, long, extra, hw uint64) uint64 {
+	return valuesBound(count+extra, 2*hw+count+extra) + valuesBound(long+extra, hw)
 }
 
 // valuesBound bounds the bytes of n values of sum in all: at most sum/2^7k of them are
@@ -150,9 +150,7 @@ func (l *List) LoadCheckpoint(commit page.Commit, free, pending []byte) error {
 	l.clear()
 	l.newest = max(l.newest, commit)
 	for _, e := range Normalize(fs) {
-		l.freePages += e.Len
-		l.free.ReplaceOrInsert(e)
-		l.bySize.ReplaceOrInsert(e)
+		l.free.add(e)
 	}
 	for _, p := range ps {
 		l.addPending(p)

@@ -34,8 +34,8 @@
 //   - A page is in use, free or pending, never two of these. A page that is freed twice
 //     or handed out while pending is a panic, or page.ErrCorrupt when it comes from a
 //     file.
-//   - Free extents never touch. Pending extents that touch differ in born or died. So
-//     equal states are equal extents, whatever way led there.
+//   - Free extents, as they are listed, never touch; pending extents that touch differ in
+//     born or died. So equal states are equal lists, whatever way led there.
 //   - A pending extent is filed under a needed commit that pins it, or waits for the
 //     next Reclaim. Reclaim looks at no other extents.
 //   - An allocation succeeds as a whole or changes nothing.

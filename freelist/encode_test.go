@@ -126,7 +126,7 @@ func TestLoadCheckpointRefusesContradictions(t *testing.T) {
 func TestCheckpointBoundHolds(t *testing.T) {
 	rng := newRand(t)
 	for range 300 {
-		hw := page.No(1 + rng.Uint64()>>(24+rng.IntN(30)))
+		hw := page.No(1 + rng.Uint64()>>(28+rng.IntN(30)))
 		now := page.Commit(1 + rng.Uint64()>>rng.IntN(60))
 		l := used(hw)
 		var extra []Pending
@@ -155,7 +155,7 @@ func TestCheckpointBoundHolds(t *testing.T) {
 		commit := now + min(math.MaxUint64-now, page.Commit(rng.IntN(boundAhead+1)))
 		free, pending := l.AppendCheckpoint(commit, extra, nil, nil)
 		if n := len(free) + len(pending); n > bound {
-			t.Fatalf("%d bytes for %d free and %d pending extents, bound %d", n, l.FreeExtents(), l.PendingExtents(), bound)
+			t.Fatalf("%d bytes for %d free and %d pending extents, bound %d", n, l.FreeExtents(), l.pendingCount(), bound)
 		}
 	}
 }

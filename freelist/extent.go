@@ -7,9 +7,9 @@ import (
 	"mmdb/page"
 )
 
-// maxPages bounds every page number: at 4096 bytes a page the end of the
-// largest file (2^63 bytes) is page 2^51. With it no sum below overflows.
-const maxPages = page.No(1) << 52
+// maxPages bounds every page number: 256 TiB at 4096 bytes a page, which is more than a process can map.
+// With it no sum below overflows, and what a pageSet takes is bounded.
+const maxPages = page.No(1) << 36
 
 // Extent is a run of neighbouring pages.
 type Extent struct {

@@ -21,7 +21,7 @@ func corrupt(t *testing.T, err error) bool {
 func FuzzExtents(f *testing.F) {
 	f.Add([]byte{}, uint64(0))
 	f.Add(AppendExtents(nil, []Extent{{12, 1}, {13, 2}, {100, 200}}), uint64(300))
-	f.Add([]byte{25, 0x80}, uint64(1<<52))
+	f.Add([]byte{25, 0x80}, uint64(1<<36))
 	f.Fuzz(func(t *testing.T, b []byte, max uint64) {
 		extents, err := DecodeExtents(b, page.No(max))
 		if corrupt(t, err) {
@@ -92,7 +92,7 @@ func FuzzCheckpoint(f *testing.F) {
 	free, pending := l.AppendCheckpoint(10, nil, nil, nil)
 	f.Add(free, pending, uint64(10), uint64(100))
 	f.Add([]byte{}, []byte{}, uint64(0), uint64(0))
-	f.Add([]byte{0x80}, []byte{24, 1, 1, 2, 0, 0}, ^uint64(0), uint64(1<<52))
+	f.Add([]byte{0x80}, []byte{24, 1, 1, 2, 0, 0}, ^uint64(0), uint64(1<<36))
 	f.Fuzz(func(t *testing.T, free, pending []byte, commit, hw uint64) {
 		now, top := page.Commit(commit), min(max(page.No(hw), 12), maxPages)
 		l := New(12, top)

@@ -12,16 +12,16 @@ func (l *List) CutTo(hw page.No) {
 	if hw < l.first {
 		panic("freelist: invariant: the high water is above the metas")
 	}
-	if p, ok := l.pending.Max(); ok && p.End() > hw {
+	end := Extent{hw, uint64(l.highWater - hw)}
+	if l.pending.any(end) {
 		panic("freelist: invariant: no pending page is cut off")
 	}
-	for {
-		e, ok := l.free.Max()
-		if !ok || e.End() <= hw {
-			break
+	for p := end.Page; p < end.End(); {
+		p += page.No(l.free.lead(p, uint64(end.End()-p), false))
+		if n := l.free.lead(p, uint64(end.End()-p), true); n > 0 {
+			l.free.remove(Extent{p, n})
+			p += page.No(n)
 		}
-		cut := max(e.Page, hw)
-		l.cutFree(e, Extent{cut, uint64(e.End() - cut)})
 	}
 	l.highWater = hw
 }
@@ -35,6 +35,9 @@ func (l *List) Trim(keep uint64) page.No {
 	return l.highWater
 }
 
+// SetTarget says up to where Alloc raises the high water before it fills short runs. Zero is never.
+func (l *List) SetTarget(hw page.No) { l.target = hw }
+
 // SetHighWater sets the high water that a commit record states, after a replay and the
 // Reclaim that follows it. Pages between the old and a higher one become free; a lower
 // one must leave nothing but free pages behind, else the error is page.ErrCorrupt and
@@ -46,7 +49,7 @@ func (l *List) SetHighWater(hw page.No) error {
 	case hw > l.highWater:
 		old := l.highWater
 		l.highWater = hw
-		l.addFree(Extent{old, uint64(hw - old)})
+		l.free.add(Extent{old, uint64(hw - old)})
 	case hw < l.highWater:
 		if e, ok := l.tail(); !ok || e.Page > hw {
 			return page.Corruptf(hw, "pages above the high water are not free")

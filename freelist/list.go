@@ -3,8 +3,7 @@ package freelist
 import (
 	"errors"
 	"iter"
-
-	"github.com/google/btree"
+	"slices"
 
 	"mmdb/page"
 )
@@ -12,42 +11,39 @@ import (
 // ErrFull is returned by Alloc when the pages do not fit below the limit.
 var ErrFull = errors.New("freelist: no space below the limit")
 
-// degree of the trees. With 500,000 extents 64 was faster than 32 and 16: Reclaim took
-// 426, 544 and 496 µs, LoadCheckpoint 82, 92 and 127 ms.
-const degree = 64
-
 // List knows which pages are free and which are pending. All others from the first
 // data page to the high water are in use. It is not safe for concurrent use.
 //
-// Both kinds are kept coalesced: two free extents never touch, and two pending ones
-// that touch differ in Born or Died. So a state has one representation, and a list
-// that was loaded and replayed equals the one that lived through the commits.
+// Free pages are a bitmap: what a commit changes in it costs some nanoseconds a page,
+// and a long run is found by the summaries of its parts. Pending extents are lists of
+// what died together, under the commit that pins them; a bitmap tells which pages they
+// hold. A list that was loaded and replayed has the same pages as the one that lived
+// through the commits.
 type List struct {
 	first     page.No
 	highWater page.No
+	target    page.No // Alloc raises the high water up to here before it breaks up a commit
 
-	// The free extents, twice.
-	free   *btree.BTreeG[Extent] // by page
-	bySize *btree.BTreeG[Extent] // by length, then page
+	free    pageSet
+	pending pageSet // all pages of the extents below
+	pins    []pinSet
+	fresh   pinSet      // pending extents not looked at yet
+	gone    []pinSet    // buffer of Reclaim
+	spare   [][]Pending // empty buffers for pin sets
+	cut     bool        // Take has taken pages that extents of pins and fresh still name
+	kept    int         // extents of fresh when that was last put right
 
-	pending *btree.BTreeG[pinned] // by page
-	pins    []pinSet              // by commit
-	fresh   pinSet                // pending extents not looked at yet
-	gone    []pinSet              // buffer of Reclaim
-	spare   [][]page.No           // empty buffers for pin sets
-
-	freePages    uint64
-	pendingPages uint64
-	newest       page.Commit // the highest commit number seen, for CheckpointBound
+	newest page.Commit // the highest commit number seen, for CheckpointBound
 
 	runs []Extent // buffer of Alloc
+	hand page.No  // where Sparsest goes on
 }
 
 // New returns a list without free or pending pages, for a file whose data begins at
 // page first (at least 1) and ends before page highWater.
 func New(first, highWater page.No) *List {
 	if first == 0 || highWater < first || highWater > maxPages {
-		panic("freelist: invariant: 0 < first <= high water <= 2^52")
+		panic("freelist: invariant: 0 < first <= high water <= 2^36")
 	}
 	l := &List{first: first, highWater: highWater}
 	l.clear()
@@ -56,47 +52,42 @@ func New(first, highWater page.No) *List {
 
 // clear forgets all free and pending extents.
 func (l *List) clear() {
-	l.free = btree.NewG(degree, func(a, b Extent) bool { return a.Page < b.Page })
-	l.bySize = btree.NewG(degree, func(a, b Extent) bool {
-		return a.Len < b.Len || a.Len == b.Len && a.Page < b.Page
-	})
-	l.pending = btree.NewG(degree, func(a, b pinned) bool { return a.Page < b.Page })
+	l.free, l.pending = pageSet{}, pageSet{}
 	l.pins, l.fresh = nil, pinSet{commit: unfiled}
-	l.freePages, l.pendingPages = 0, 0
+	l.cut, l.kept = false, 0
 }
 
 // HighWater returns the number of the first page behind the data.
 func (l *List) HighWater() page.No { return l.highWater }
 
 // FreePages returns the number of free pages.
-func (l *List) FreePages() uint64 { return l.freePages }
+func (l *List) FreePages() uint64 { return l.free.pages }
 
 // PendingPages returns the number of pending pages.
-func (l *List) PendingPages() uint64 { return l.pendingPages }
+func (l *List) PendingPages() uint64 { return l.pending.pages }
 
 // FreeExtents returns the number of free extents.
-func (l *List) FreeExtents() int { return l.free.Len() }
+func (l *List) FreeExtents() int { return l.free.runs }
 
-// PendingExtents returns the number of pending extents.
-func (l *List) PendingExtents() int { return l.pending.Len() }
+// UsedPages returns the number of pages in use.
+func (l *List) UsedPages() uint64 {
+	return uint64(l.highWater-l.first) - l.free.pages - l.pending.pages
+}
 
 // Free yields the free extents in the order of their pages. The list must not be
 // changed meanwhile.
 func (l *List) Free() iter.Seq[Extent] {
-	return func(yield func(Extent) bool) { l.free.Ascend(yield) }
+	return func(yield func(Extent) bool) { l.free.each(1, yield) }
 }
 
-// PendingExtentsSeq yields the pending extents in the order of their pages. The list
-// must not be changed meanwhile.
-func (l *List) PendingExtentsSeq() iter.Seq[Pending] {
-	return func(yield func(Pending) bool) {
-		l.pending.Ascend(func(p pinned) bool { return yield(p.Pending) })
-	}
-}
+// PendingExtentsSeq yields the pending extents in the order of their pages, those that
+// touch and lived equally long as one.
+func (l *List) PendingExtentsSeq() iter.Seq[Pending] { return slices.Values(l.sortedPending()) }
 
 // PendingUnder returns the number of pending pages that are held back for r and for
 // no newer needed commit, as of the last Reclaim.
 func (l *List) PendingUnder(r page.Commit) uint64 {
+	l.putRight()
 	if i, ok := l.findPin(r); ok {
 		return l.pins[i].pages
 	}
@@ -109,7 +100,7 @@ func (l *List) Return(e Extent) {
 	if l.state(e) != inUse {
 		panic("freelist: invariant: a returned page is in use")
 	}
-	l.addFree(e)
+	l.free.add(e)
 }
 
 // usage says what the pages of an extent are.
@@ -131,10 +122,10 @@ func (l *List) state(e Extent) usage {
 	if e.Page < l.first || !e.valid(l.highWater) {
 		return outOfData
 	}
-	if f, ok := l.freeAt(e.End() - 1); ok && f.End() > e.Page {
+	if l.free.any(e) {
 		return someFree
 	}
-	if p, ok := l.pendingAt(e.End() - 1); ok && p.End() > e.Page {
+	if l.pending.any(e) {
 		return somePend
 	}
 	return inUse

@@ -9,25 +9,16 @@ import (
 // unfiled stands for the pin of a pending extent that Reclaim has not seen yet.
 const unfiled = ^page.Commit(0)
 
-// pinned is a pending extent with the needed commit that it is filed under.
-type pinned struct {
-	Pending
-	pin page.Commit
-}
-
 // pinSet is what is filed under one commit.
 type pinSet struct {
-	commit page.Commit
-	pages  uint64
-	// extents holds first pages. An entry counts only while the pending extent that
-	// begins there says that it is filed here: joining and splitting extents leave
-	// entries behind, which are dropped when the set is looked at.
-	extents []page.No
+	commit  page.Commit
+	pages   uint64
+	extents []Pending
 }
 
-func (s *pinSet) add(e Extent) {
-	s.pages += e.Len
-	s.extents = append(s.extents, e.Page)
+func (s *pinSet) add(p Pending) {
+	s.pages += p.Len
+	s.extents = append(s.extents, p)
 }
 
 // CheckFreed tells whether AddPending would take a normalized list of freed extents: the error is page.ErrCorrupt when two of
@@ -72,55 +63,75 @@ func (l *List) AddPending(p []Pending) {
 func (l *List) addPending(e Pending) {
 	l.newest = max(l.newest, e.Died)
 	if e.Born == e.Died {
-		l.addFree(e.Extent)
+		l.free.add(e.Extent)
 		return
 	}
-	if next, ok := l.pending.Get(pinned{Pending: Pending{Extent: Extent{Page: e.End()}}}); ok && e.joins(next.Pending) {
-		l.dropPending(next)
-		e.Len += next.Len
-	}
-	if prev, ok := l.pendingAt(e.Page); ok && prev.joins(e) {
-		l.dropPending(prev)
-		e.Page, e.Len = prev.Page, prev.Len+e.Len
-	}
-	l.putPending(pinned{e, unfiled})
+	l.pending.add(e.Extent)
+	l.fresh.add(e)
 }
 
-// pendingAt returns the last pending extent that begins at or before p.
-func (l *List) pendingAt(p page.No) (x pinned, ok bool) {
-	l.pending.DescendLessOrEqual(pinned{Pending: Pending{Extent: Extent{Page: p}}}, func(f pinned) bool {
-		x, ok = f, true
-		return false
-	})
-	return x, ok
-}
+// manyCut is how many extents a replay adds, at least, before it puts right those that Take has cut.
+const manyCut = 1 << 14
 
-// putPending stores x and files it under its pin.
-func (l *List) putPending(x pinned) {
-	l.pendingPages += x.Len
-	l.pending.ReplaceOrInsert(x)
-	l.pinSet(x.pin).add(x.Extent)
-}
-
-// dropPending removes x.
-func (l *List) dropPending(x pinned) {
-	l.pendingPages -= x.Len
-	l.pending.Delete(x)
-	l.pinSet(x.pin).pages -= x.Len
-}
-
-// cutPending takes the pages of e out of the pending extent x, which holds all of
-// them. What is left keeps its pin.
-func (l *List) cutPending(x pinned, e Extent) {
-	l.dropPending(x)
-	head, tail := x, x
-	if head.Len = uint64(e.Page - x.Page); head.Len > 0 {
-		l.putPending(head)
+// putRight takes out of the sets what Take took: of all extents that name a page only the one that was added last
+// counts, and none when the page is not pending. Sets other than fresh are older than it, and without overlap.
+func (l *List) putRight() {
+	if !l.cut {
+		return
 	}
-	tail.Page = e.End()
-	if tail.Len = uint64(x.End() - e.End()); tail.Len > 0 {
-		l.putPending(tail)
+	l.cut = false
+	var found []Pending // pages whose extent is known leave the bitmap meanwhile
+	claim := func(s *pinSet) {
+		from := len(found)
+		for i := len(s.extents) - 1; i >= 0; i-- {
+			found = l.claim(s.extents[i], found)
+		}
+		s.extents, s.pages = s.extents[:0], 0
+		for i := len(found) - 1; i >= from; i-- {
+			s.add(found[i])
+		}
 	}
+	claim(&l.fresh)
+	for i := range l.pins {
+		claim(&l.pins[i])
+	}
+	for _, p := range found {
+		l.pending.add(p.Extent)
+	}
+	l.kept = len(l.fresh.extents)
+}
+
+// claim moves the pages of p that are in the bitmap from there to found.
+func (l *List) claim(p Pending, found []Pending) []Pending {
+	for at, end := p.Page, p.End(); at < end; {
+		at += page.No(l.pending.lead(at, uint64(end-at), false))
+		if n := l.pending.lead(at, uint64(end-at), true); n > 0 {
+			part := Extent{at, n}
+			l.pending.remove(part)
+			found = append(found, Pending{part, p.Born, p.Died})
+			at = part.End()
+		}
+	}
+	return found
+}
+
+// pendingCount returns how many extents the sets hold.
+func (l *List) pendingCount() int {
+	n := len(l.fresh.extents)
+	for i := range l.pins {
+		n += len(l.pins[i].extents)
+	}
+	return n
+}
+
+// sortedPending returns all pending extents in order.
+func (l *List) sortedPending() []Pending {
+	l.putRight()
+	all := make([]Pending, 0, l.pendingCount())
+	for i := range l.pins {
+		all = append(all, l.pins[i].extents...)
+	}
+	return NormalizePending(append(all, l.fresh.extents...))
 }
 
 // findPin returns the place of commit r among the pins.

@@ -21,6 +21,9 @@ func (l *List) Replay(written []Extent, freed []Pending) error {
 		}
 		l.addPending(p)
 	}
+	if l.cut && len(l.fresh.extents) > 2*l.kept+manyCut {
+		l.putRight()
+	}
 	return nil
 }
 
@@ -34,34 +37,27 @@ func (l *List) Take(e Extent) error {
 	}
 	end := min(e.End(), l.highWater) // of the part below the high water
 	for p := e.Page; p < end; {
-		if f, ok := l.freeAt(p); ok && f.End() > p {
-			p = f.End()
-		} else if x, ok := l.pendingAt(p); ok && x.End() > p {
-			p = x.End()
-		} else {
+		n := l.free.lead(p, uint64(end-p), true)
+		n += l.pending.lead(p+page.No(n), uint64(end-p)-n, true)
+		if n == 0 {
 			return page.Corruptf(p, "written while in use")
 		}
+		p += page.No(n)
 	}
 	for p := e.Page; p < end; {
-		p = l.takeFrom(p, end)
+		if n := l.free.lead(p, uint64(end-p), true); n > 0 {
+			l.free.remove(Extent{p, n})
+			p += page.No(n)
+		}
+		if n := l.pending.lead(p, uint64(end-p), true); n > 0 {
+			l.pending.remove(Extent{p, n})
+			p += page.No(n)
+			l.cut = true
+		}
 	}
 	if e.Page > l.highWater {
-		l.addFree(Extent{l.highWater, uint64(e.Page - l.highWater)})
+		l.free.add(Extent{l.highWater, uint64(e.Page - l.highWater)})
 	}
 	l.highWater = max(l.highWater, e.End())
 	return nil
-}
-
-// takeFrom takes the pages from p to end that stand in one extent, free or pending, and
-// returns the page behind them.
-func (l *List) takeFrom(p, end page.No) page.No {
-	if f, ok := l.freeAt(p); ok && f.End() > p {
-		end = min(end, f.End())
-		l.cutFree(f, Extent{p, uint64(end - p)})
-		return end
-	}
-	x, _ := l.pendingAt(p)
-	end = min(end, x.End())
-	l.cutPending(x, Extent{p, uint64(end - p)})
-	return end
 }

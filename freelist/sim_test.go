@@ -244,7 +244,7 @@ func TestReuseRule(t *testing.T) {
 		}
 		return needed
 	}
-	isFree := func(l *List, p page.No) bool { e, ok := l.freeAt(p); return ok && e.End() > p }
+	isFree := func(l *List, p page.No) bool { return l.free.has(p) }
 	pins := func(p Pending, needed []page.Commit) bool {
 		return slices.ContainsFunc(needed, func(r page.Commit) bool { return p.Born <= r && r < p.Died })
 	}
