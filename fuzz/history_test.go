@@ -81,16 +81,19 @@ var historyModel = (&porcupine.NondeterministicModel{
 	},
 }).ToModel()
 
+// historyPatience is how long the check of a history may take. Most take milliseconds.
+const historyPatience = 2 * time.Minute
+
 // checkHistory fails the test unless the operations could have happened one at a time, each between its call and its return.
 func checkHistory(t *testing.T, ops []porcupine.Operation) {
 	t.Helper()
-	switch porcupine.CheckOperationsTimeout(historyModel, ops, 20*time.Second) {
+	switch porcupine.CheckOperationsTimeout(historyModel, ops, historyPatience) {
 	case porcupine.Ok:
 		return
 	case porcupine.Unknown:
-		t.Fatalf("no answer within 20 s about %d operations", len(ops))
+		t.Fatalf("no answer within %v about %d operations", historyPatience, len(ops))
 	}
-	_, info := porcupine.CheckOperationsVerbose(historyModel, ops, 20*time.Second)
+	_, info := porcupine.CheckOperationsVerbose(historyModel, ops, historyPatience)
 	path := filepath.Join(keepDir(t), "history.html")
 	err := porcupine.VisualizePath(historyModel, info, path)
 	t.Fatalf("the history is not linearizable; it is drawn in %s (%v)", path, err)
@@ -102,14 +105,17 @@ type slowDisk struct {
 	rng      *rand.Rand
 	off      bool // nothing fails
 	fullOnce int  // one in so many writes of pages finds the disk full
-	failed   bool // the next flush of a commit fails
+	failAt   int  // so many flushes of commits later, one fails; 0 is never
 }
 
 func (d *slowDisk) seam(op mmapfile.Op, do func(mmapfile.Op) (int, error)) (int, error) {
 	d.mu.Lock()
 	full := !d.off && op.Kind == mmapfile.OpWrite && op.Offset >= metaEnd && d.rng.IntN(d.fullOnce) == 0
-	bad := op.Kind == mmapfile.OpMsync && d.failed
-	d.failed = d.failed && !bad
+	bad := false
+	if op.Kind == mmapfile.OpMsync && d.failAt > 0 {
+		d.failAt--
+		bad = d.failAt == 0
+	}
 	pause := time.Duration(0)
 	if op.Kind == mmapfile.OpMsync && d.rng.IntN(4) == 0 {
 		pause = time.Duration(d.rng.IntN(200)) * time.Microsecond
@@ -125,18 +131,18 @@ func (d *slowDisk) seam(op mmapfile.Op, do func(mmapfile.Op) (int, error)) (int,
 	return do(op)
 }
 
-// failFlush makes the next flush fail.
-func (d *slowDisk) failFlush() {
+// failFlush makes the n-th flush from now on fail.
+func (d *slowDisk) failFlush(n int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.failed = true
+	d.failAt = n
 }
 
 // quiet says whether anything fails.
 func (d *slowDisk) quiet(on bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.off, d.failed = on, false
+	d.off, d.failAt = on, 0
 }
 
 // A historian runs clients and writes down what they do.
@@ -408,14 +414,13 @@ func recordHistory(t *testing.T, seed uint64, epochs, clients, n int) []porcupin
 			t.Fatal(err)
 		}
 		disk.quiet(false)
+		if epoch%2 == 0 && epoch < epochs-1 {
+			disk.failFlush(1 + int(mix(seed^uint64(epoch))%uint64(max(1, n/3))))
+		}
 		h.db = db
 		var wg sync.WaitGroup
 		for id := range clients {
 			wg.Go(func() { h.client(id, rand.New(rand.NewPCG(seed, uint64(epoch*clients+id+1))), n) })
-		}
-		if epoch%2 == 0 && epoch < epochs-1 {
-			time.Sleep(5 * time.Millisecond)
-			disk.failFlush()
 		}
 		wg.Wait()
 		h.reader(0, historyInput{kind: "view"}, rand.New(rand.NewPCG(seed, 0)))
@@ -491,16 +496,29 @@ func TestHistoryFindsLies(t *testing.T) {
 	sound := recordHistory(t, 1, 1, 6, 60)
 	checkHistory(t, sound)
 	slices.SortFunc(sound, func(a, b porcupine.Operation) int { return int(a.Call - b.Call) })
-	find := func(from int, ok func(historyOutput) bool) int {
+	find := func(from int, ok func(historyInput, historyOutput) bool) int {
 		for i := from; i < len(sound); i++ {
-			if ok(sound[i].Output.(historyOutput)) {
+			if ok(sound[i].Input.(historyInput), sound[i].Output.(historyOutput)) {
 				return i
 			}
 		}
 		t.Fatal("the history is too short")
 		return 0
 	}
-	committed := func(o historyOutput) bool { return o.outcome == changed && !o.blind }
+	seen := map[uint32]bool{} // numbers that somebody read
+	for _, op := range sound {
+		for _, n := range op.Output.(historyOutput).read {
+			seen[n] = true
+		}
+	}
+	committed := func(in historyInput, o historyOutput) bool {
+		for _, n := range in.write {
+			if n != 0 && seen[n] {
+				return o.outcome == changed && !o.blind
+			}
+		}
+		return false
+	}
 	late := find(2*len(sound)/3, committed)
 	early := find(len(sound)/3, committed)
 	for _, lie := range []struct {
@@ -511,18 +529,21 @@ func TestHistoryFindsLies(t *testing.T) {
 		{"a read of an old state", late, func(o *historyOutput) { o.read = sound[early].Output.(historyOutput).read }},
 		{"a mix of two states", late, func(o *historyOutput) { o.read[2], o.read[3] = o.read[3]+1, o.read[2] }},
 		{"a commit that is not there", early, func(o *historyOutput) { o.outcome = unchanged }},
-		{"a rollback that is there", find(len(sound)/3, func(o historyOutput) bool { return o.outcome == unchanged && !o.blind }),
+		{"a rollback that is there", find(len(sound)/3, func(_ historyInput, o historyOutput) bool { return o.outcome == unchanged && !o.blind }),
 			func(o *historyOutput) { o.outcome = changed }},
 	} {
 		ops := slices.Clone(sound)
 		out := ops[lie.at].Output.(historyOutput)
 		lie.tell(&out)
 		ops[lie.at].Output = out
-		if in := ops[lie.at].Input.(historyInput); len(in.write) == 0 {
-			in.write = map[int]uint32{0: 1 << 30}
+		if in := ops[lie.at].Input.(historyInput); out.outcome == changed && sound[lie.at].Output.(historyOutput).outcome == unchanged {
+			in.write = map[int]uint32{} // so much that blind transactions beside it can't hide it
+			for key := range historyKeys {
+				in.write[key] = 1<<30 + uint32(key)
+			}
 			ops[lie.at].Input = in
 		}
-		if got := porcupine.CheckOperationsTimeout(historyModel, ops, 20*time.Second); got != porcupine.Illegal {
+		if got := porcupine.CheckOperationsTimeout(historyModel, ops, historyPatience); got != porcupine.Illegal {
 			t.Errorf("%s: %v", lie.name, got)
 		}
 	}

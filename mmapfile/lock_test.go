@@ -76,10 +76,10 @@ func TestLockTimeout(t *testing.T) {
 	must(t, f.LockPresence(true, 0))
 	start := time.Now()
 	wantTimeout(t, g.LockPresence(true, 60*time.Millisecond))
-	if d := time.Since(start); d < 60*time.Millisecond || d > 5*time.Second {
+	if d := time.Since(start); d < 60*time.Millisecond || d > 30*time.Second {
 		t.Errorf("waited %v", d)
 	}
-	for _, timeout := range []time.Duration{0, time.Minute} {
+	for _, timeout := range []time.Duration{0, 5 * time.Minute} {
 		done := make(chan error, 1)
 		go func() { done <- g.LockPresence(true, timeout) }()
 		time.Sleep(20 * time.Millisecond)
@@ -126,8 +126,8 @@ func TestLocksHoldBetweenProcesses(t *testing.T) {
 	if got := say("unlock"); got != "<nil>" {
 		t.Fatal(got)
 	}
-	must(t, f.LockPresence(false, time.Second))
-	must(t, f.LockWriter(true, time.Second))
+	must(t, f.LockPresence(false, 10*time.Second))
+	must(t, f.LockWriter(true, 10*time.Second))
 	if got := say("lock"); !strings.Contains(got, "timeout") {
 		t.Fatal(got)
 	}

@@ -38,7 +38,7 @@ func TestNotARegularFile(t *testing.T) {
 			select {
 			case err := <-done:
 				wantError(t, err, mmapfile.ErrNotRegular, path, what)
-			case <-time.After(5 * time.Second):
+			case <-time.After(time.Minute):
 				t.Fatal(path, ": Open blocks")
 			}
 		}

@@ -97,7 +97,7 @@ func wantBytes(t *testing.T, path string, want []byte) {
 }
 
 // quick are options for tests: nobody waits for long.
-func quick() *Options { return &Options{Timeout: 5 * time.Second} }
+func quick() *Options { return &Options{Timeout: time.Minute} }
 
 func testKey(i int) []byte { return fmt.Appendf(nil, "key %08d", i) }
 

@@ -113,7 +113,7 @@ func TestFifoIsRefused(t *testing.T) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("a command waits for the FIFO")
 	}
 }
@@ -135,7 +135,7 @@ func TestFileInUse(t *testing.T) {
 		for _, args := range [][]string{{"info", name}, {"put", name, "b", "k", "v"}} {
 			wantError(t, exitInUse, []string{name + " is in use by another process"}, "", append(args, "--timeout", "50ms")...)
 		}
-		if d := time.Since(start); d < 100*time.Millisecond || d > 5*time.Second {
+		if d := time.Since(start); d < 100*time.Millisecond || d > time.Minute {
 			t.Errorf("two timeouts of 50 ms took %v", d)
 		}
 	}

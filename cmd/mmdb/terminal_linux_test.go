@@ -62,7 +62,7 @@ func terminal(t *testing.T, width uint16) (tty *os.File, keyboard io.Writer, scr
 // waitFor waits until the screen shows want.
 func waitFor(t *testing.T, screen func() string, want string) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if strings.Contains(screen(), want) {
 			return
 		}

@@ -22,20 +22,28 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestTorture kills writers for ten seconds, and nothing is lost.
+// TestTorture kills writers for ten seconds, and nothing is lost. On a machine that is too slow or too busy for that to
+// kill a writer that has committed something, it takes longer.
 func TestTorture(t *testing.T) {
-	length := "10s"
+	length := 10 * time.Second
 	if raceEnabled || testing.Short() {
-		length = "2s"
+		length = 2 * time.Second
 	}
 	dir := t.TempDir()
 	var r tortureResult
-	if err := json.Unmarshal([]byte(mustRun(t, "", "torture", "--dir", dir, "--for", length, "--json")), &r); err != nil {
-		t.Fatal(err)
+	enough := func() bool { return r.Rounds >= 2 && r.Killed > 0 && r.Commits > 0 && r.Keys > 0 }
+	for ; !enough() && length < 2*time.Minute; length *= 3 {
+		r = tortureResult{}
+		if err := json.Unmarshal([]byte(mustRun(t, "", "torture", "--dir", dir, "--for", length.String(), "--json")), &r); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%+v", r)
+		if r.Losses != 0 {
+			t.Fatal("something was lost")
+		}
 	}
-	t.Logf("%+v", r)
-	if r.Losses != 0 || r.Rounds < 2 || r.Killed == 0 || r.Commits == 0 || r.Keys == 0 {
-		t.Errorf("figures: %+v", r)
+	if !enough() {
+		t.Error("nothing was tested")
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
 		t.Errorf("left behind: %v, %v", left, err)
@@ -70,7 +78,7 @@ func TestTortureInterrupted(t *testing.T) {
 	var out, errs strings.Builder
 	started := time.Now()
 	code := runContext(ctx, []string{"torture", "--dir", dir}, strings.NewReader(""), &out, &errs)
-	if code != exitInterrupted || time.Since(started) > 20*time.Second {
+	if code != exitInterrupted || time.Since(started) > 50*time.Second {
 		t.Errorf("status %d after %v, %s", code, time.Since(started), errs.String())
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {

@@ -41,7 +41,8 @@ func readAlways(path string) {
 		func() { _ = db.Update(func(tx *mmdb.Tx) error { return errors.Join(apply(tx, n+1), errGaveUp) }) },
 	} {
 		wg.Go(func() {
-			for !stop.Load() {
+			for last := false; !last; { // the last one begins when all cuts are made
+				last = stop.Load()
 				read()
 			}
 		})
