@@ -36,7 +36,7 @@ type layer struct {
 
 // layers is the import table, from the top down. A folder of Go files that is not in it is an error.
 var layers = map[string]layer{
-	"cmd/mmdb": {own: []string{"mmdb", "mmdb/page"}, tool: true, others: []string{
+	"cmd/mmdb": {own: []string{"mmdb", "mmdb/page", "mmdb/mmapfile"}, tool: true, others: []string{
 		"github.com/spf13/cobra", "github.com/schollz/progressbar/v3", "golang.org/x/term", "go.etcd.io/bbolt",
 		"go.etcd.io/bbolt/errors", "golang.org/x/image/font", "golang.org/x/image/font/basicfont", "golang.org/x/image/math/fixed"}},
 	"fuzz":     {own: []string{"mmdb", "mmdb/mmapfile"}, others: libraryModules},

@@ -110,7 +110,7 @@ func (a *app) addCommands(root *cobra.Command) {
 		}
 		root.AddCommand(commands...)
 	}
-	add("Try it:", nil, newDemo(a), newTorture(a), newTortureWorker(a))
+	add("Try it:", nil, newDemo(a), newBench(a), newTorture(a), newTortureWorker(a))
 	add("Keys and buckets:", a.completeKey, newGet(a), newPut(a), newDel(a))
 	add("Keys and buckets:", a.completeBucket, newScan(a), newBuckets(a))
 	add("The file and its pages:", completeFile, newInfo(a), newCheck(a), newPages(a), newPage(a), newMap(a))
