@@ -86,6 +86,33 @@ func (l Leaf) payload(s slot) []byte {
 	return l[o:end:end]
 }
 
+// Item returns key and value of slot i where both stand whole in its cell: the usual case, decoded from one load of the slot.
+// ok is false for all else, also if there is no slot i.
+func (l Leaf) Item(i int) (key, value []byte, ok bool) {
+	if uint(i) >= uint(count(l)) {
+		return nil, nil, false
+	}
+	s := slotAt(l, i)
+	if s.flags() != uint8(CellValue) {
+		return nil, nil, false
+	}
+	o := s.cell()
+	k := o + leafHeader
+	v := k + s.keyLen()
+	end := v + int(le.Uint16(l[o:k:k]))
+	return l[k:v:v], l[v:end:end], true
+}
+
+// Touch loads the beginnings of the cells of the slots [from, to), for the processor to fetch them all at once. What it returns
+// means nothing, but the caller has to use it.
+func (l Leaf) Touch(from, to int) (sum byte) {
+	for i := max(from, 0); i < min(to, count(l)); i++ {
+		o := slotAt(l, i).cell()
+		sum += l[o] + l[min(o+64, len(l)-1)]
+	}
+	return sum
+}
+
 // Insert adds a cell with the key k and n bytes of payload at slot i, where
 // Search said, and returns the payload for the caller to fill: what it holds
 // is not defined. It returns false, and changes nothing, if Free() is too

@@ -250,6 +250,12 @@ func (lt *leafTest) check() {
 	if l.Count() != len(lt.model) {
 		lt.Fatalf("%d slots, want %d", l.Count(), len(lt.model))
 	}
+	for _, i := range []int{-1, len(lt.model)} {
+		if _, _, ok := l.Item(i); ok {
+			lt.Fatalf("an item in slot %d of %d", i, len(lt.model))
+		}
+	}
+	l.Touch(-1, len(lt.model)+1)
 	used := 0
 	for i, c := range lt.model {
 		if !bytes.Equal(l.Key(i), c.key.part()) || l.Large(i) != c.key.Large || l.KeyRef(i) != c.key.Ref {
@@ -257,6 +263,10 @@ func (lt *leafTest) check() {
 		}
 		if s := l.StoredKey(i); !bytes.Equal(s.Bytes, c.key.part()) || s.Large != c.key.Large || s.Ref != c.key.Ref {
 			lt.Fatalf("slot %d: stored key %v", i, s)
+		}
+		k, v, ok := l.Item(i)
+		if plain := !c.key.Large && c.kind == CellValue; ok != plain || ok && (!bytes.Equal(k, c.full) || !bytes.Equal(v, c.payload)) {
+			lt.Fatalf("slot %d: item %q, %d bytes, %v", i, k, len(v), ok)
 		}
 		if l.Kind(i) != c.kind || !bytes.Equal(l.Payload(i), c.payload) {
 			lt.Fatalf("slot %d: %s of %d bytes", i, l.Kind(i), len(l.Payload(i)))

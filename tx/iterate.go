@@ -51,11 +51,8 @@ func (b *Bucket) Range(lo, hi []byte) iter.Seq2[[]byte, []byte] {
 func (b *Bucket) Prefix(p []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(k, v []byte) bool) {
 		c := b.Cursor()
-		for k, v := c.Seek(p); k != nil && bytes.HasPrefix(k, p); k, v = c.Next() {
-			if !yield(k, v) {
-				return
-			}
-		}
+		k, v := c.Seek(p)
+		c.walk(k, v, bounds{prefix: p}, false, yield)
 	}
 }
 
@@ -64,11 +61,7 @@ func (b *Bucket) Backward(lo, hi []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(k, v []byte) bool) {
 		c := b.Cursor()
 		k, v := c.before(hi)
-		for ; k != nil && (lo == nil || bytes.Compare(k, lo) >= 0); k, v = c.Prev() {
-			if !yield(k, v) {
-				return
-			}
-		}
+		c.walk(k, v, bounds{lo: lo}, true, yield)
 	}
 }
 
@@ -76,11 +69,52 @@ func (b *Bucket) Backward(lo, hi []byte) iter.Seq2[[]byte, []byte] {
 func (b *Bucket) forward(lo, hi []byte, yield func(k, v []byte) bool) {
 	c := b.Cursor()
 	k, v := c.Seek(lo)
-	for ; k != nil && (hi == nil || bytes.Compare(k, hi) < 0); k, v = c.Next() {
-		if !yield(k, v) {
+	c.walk(k, v, bounds{hi: hi}, false, yield)
+}
+
+// bounds say which keys an iteration passes over. What is nil is no bound.
+type bounds struct{ lo, hi, prefix []byte }
+
+func (s *bounds) hold(key []byte) bool {
+	return (s.lo == nil || bytes.Compare(key, s.lo) >= 0) && (s.hi == nil || bytes.Compare(key, s.hi) < 0) && bytes.HasPrefix(key, s.prefix)
+}
+
+// walk calls yield for k, v, on which c is, and the items after it, or with back before it, while they are within s and
+// yield returns true.
+func (c *Cursor) walk(k, v []byte, s bounds, back bool, yield func(k, v []byte) bool) {
+	for k != nil && s.hold(k) && yield(k, v) {
+		if c.run != nil && !c.stretch(&s, back, yield) {
 			return
 		}
+		if back {
+			k, v = c.Prev()
+		} else {
+			k, v = c.Next()
+		}
 	}
+}
+
+// stretch is walk for the rest of a leaf, up to an item that is not a plain one. It returns false when the iteration is over.
+func (c *Cursor) stretch(s *bounds, back bool, yield func(k, v []byte) bool) bool {
+	f := c.run
+	l := f.leafBody()
+	step, last := 1, l.Count()-1
+	if back {
+		step, last = -1, 0
+	}
+	all := !l.Large(last) && s.hold(l.Key(last)) // for then all in between are too
+	i := f.i + step
+	for ; ; i += step {
+		k, v, ok := l.Item(i)
+		if !ok {
+			break
+		}
+		if !all && !s.hold(k) || !yield(k, v) {
+			return false
+		}
+	}
+	f.i = i - step
+	return true
 }
 
 // before moves to the last item less than hi; a nil hi is open.

@@ -27,6 +27,7 @@ type Tx struct {
 	w        *writer // the writer's state; nil in a read transaction
 	onCommit []func()
 	stats    TxStats
+	touched  byte              // see touch
 	guard    *mmapfile.Mapping // this transaction's own mapping (Options.Guard)
 }
 
