@@ -1,6 +1,7 @@
 package mmdb
 
 import (
+	"context"
 	"os"
 
 	"mmdb/tx"
@@ -37,6 +38,12 @@ func (db *DB) View(fn func(*Tx) error) error { return db.store.View(fn) }
 //
 // Errors: fn's, Tx.Err's, ErrDatabaseReadOnly, ErrDatabaseNotOpen, ErrMaxSizeReached, ErrFailed, and the system's.
 func (db *DB) Update(fn func(*Tx) error) error { return db.store.Update(fn) }
+
+// UpdateContext is Update, but gives up with ctx's error if ctx ends while it waits for other write transactions, before fn
+// begins. Once fn has begun ctx has no effect.
+func (db *DB) UpdateContext(ctx context.Context, fn func(*Tx) error) error {
+	return db.store.UpdateContext(ctx, fn)
+}
 
 // Batch is Update under the name that bbolt has for updates from many goroutines. fn is called once.
 func (db *DB) Batch(fn func(*Tx) error) error { return db.store.Update(fn) }

@@ -60,6 +60,11 @@
 // next Open tells a whole commit from half of one by checksums. Commits that write more than 16 MiB, and all with
 // Options.TwoPhase, flush the pages first and the meta page second. A transaction that changed nothing makes no commit.
 //
+// Updates of several goroutines run one after the other, and share commits: those that come while the device is busy with
+// a flush are made durable together by the next one. Each stands for itself: the error or panic of one undoes what that one did,
+// and nothing else. A function sees what those before it did, which may not be durable yet; so an Update that fails or
+// changes nothing returns when it is, too. A transaction from Begin(true) commits alone.
+//
 // # Compared with bbolt
 //
 // Where bbolt has a name, it is here with the same signature and the same small print, except that

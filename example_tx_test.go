@@ -2,9 +2,11 @@ package mmdb_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log"
 	"os"
+	"time"
 
 	"mmdb"
 )
@@ -354,4 +356,24 @@ func ExampleTx_PageBytes() {
 		return err
 	})
 	// Output: 4096 bytes, "mmdb"
+}
+
+func ExampleDB_UpdateContext() {
+	db, done := market()
+	defer done()
+	busy, err := db.Begin(true) // somebody else is writing, and takes long
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	err = db.UpdateContext(ctx, func(tx *mmdb.Tx) error {
+		return tx.Bucket([]byte("fruit")).Put([]byte("apple"), []byte("4"))
+	})
+	fmt.Println(err)
+	if err := busy.Rollback(); err != nil {
+		fmt.Println(err)
+	}
+	// Output: context deadline exceeded
 }

@@ -1,6 +1,7 @@
 package fuzz
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"flag"
@@ -106,6 +107,15 @@ type slowDisk struct {
 	off      bool // nothing fails
 	fullOnce int  // one in so many writes of pages finds the disk full
 	failAt   int  // so many flushes of commits later, one fails; 0 is never
+	injected int  // calls that failed
+	broke    bool // a flush has failed: nothing is committed until the next open
+}
+
+// failures returns how many calls have failed so far, and whether a flush was among them since the open.
+func (d *slowDisk) failures() (n int, broke bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.injected, d.broke
 }
 
 func (d *slowDisk) seam(op mmapfile.Op, do func(mmapfile.Op) (int, error)) (int, error) {
@@ -116,6 +126,10 @@ func (d *slowDisk) seam(op mmapfile.Op, do func(mmapfile.Op) (int, error)) (int,
 		d.failAt--
 		bad = d.failAt == 0
 	}
+	if full || bad {
+		d.injected++
+	}
+	d.broke = d.broke || bad
 	pause := time.Duration(0)
 	if op.Kind == mmapfile.OpMsync && d.rng.IntN(4) == 0 {
 		pause = time.Duration(d.rng.IntN(200)) * time.Microsecond
@@ -142,12 +156,13 @@ func (d *slowDisk) failFlush(n int) {
 func (d *slowDisk) quiet(on bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.off, d.failAt = on, 0
+	d.off, d.failAt, d.broke = on, 0, false
 }
 
 // A historian runs clients and writes down what they do.
 type historian struct {
 	db     *mmdb.DB
+	disk   *slowDisk
 	start  time.Time
 	serial atomic.Uint32 // gives each write a number of its own
 
@@ -267,7 +282,7 @@ func (h *historian) writeAll(tx *mmdb.Tx, write map[int]uint32) error {
 
 // historyKinds are the transactions of the clients, some more than once, so that they come more often.
 var historyKinds = []string{"view", "view", "view", "begin read", "update", "update", "update", "batch", "begin write", "blind",
-	"error", "misuse", "panic", "exit", "rollback"}
+	"error", "misuse", "panic", "exit", "rollback", "context", "nothing"}
 
 var errGaveUp = errors.New("gave up")
 
@@ -333,18 +348,26 @@ func (h *historian) writer(id int, in historyInput) bool {
 		if in.kind != "blind" {
 			out.blind, out.read = false, h.readAll(tx)
 		}
+		if in.kind == "nothing" { // it waits all the same until what it has read is published
+			return nil
+		}
 		return h.writeAll(tx, in.write)
 	}
+	before, _ := h.disk.failures()
 	call := h.now()
 	err := h.transact(in.kind, work)
 	ret := h.now()
+	if n, broke := h.disk.failures(); err != nil && (broke || n != before) {
+		out.blind = true // what it has read may have been lost with a group that failed
+	}
 	switch {
-	case err == nil:
+	case err == nil && in.kind != "nothing":
 		out.outcome = changed
 	case errors.Is(err, mmdb.ErrFailed) && !ran:
 		return false
 	case errors.Is(err, mmdb.ErrFailed):
 		out.outcome = unknown
+	case in.kind == "nothing" && err == nil, errors.Is(err, context.DeadlineExceeded) && !ran:
 	case errors.Is(err, errGaveUp), errors.Is(err, syscall.ENOSPC), errors.Is(err, mmdb.ErrBucketNameRequired):
 	default:
 		h.wrong("%s: %v", in.kind, err)
@@ -378,6 +401,10 @@ func (h *historian) transact(kind string, work func(*mmdb.Tx) error) (err error)
 			return err
 		}
 		return nil
+	case "context":
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Microsecond)
+		defer cancel()
+		return h.db.UpdateContext(ctx, work)
 	case "error":
 		return h.db.Update(then(func(*mmdb.Tx) error { return errGaveUp }))
 	case "misuse":
@@ -406,7 +433,7 @@ func recordHistory(t *testing.T, seed uint64, epochs, clients, n int) []porcupin
 	t.Helper()
 	disk := &slowDisk{rng: rand.New(rand.NewPCG(seed, 0)), fullOnce: 40}
 	path := filepath.Join(imageDir(t), "db")
-	h := &historian{start: time.Now()}
+	h := &historian{start: time.Now(), disk: disk}
 	for epoch := range epochs {
 		disk.quiet(true)
 		db, err := mmdb.Open(path, 0o600, &mmdb.Options{Seam: disk.seam, TwoPhase: seed%3 == 2, MaxDirty: 16 << 10 << (seed % 4 * 8)})

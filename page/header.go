@@ -50,6 +50,12 @@ func Number(b []byte) No { return No(le.Uint64(b[offNumber:])) }
 // Born returns the commit that wrote the page b.
 func Born(b []byte) Commit { return Commit(le.Uint64(b[offBorn:])) }
 
+// SetPlace writes the page's number and the commit that writes it into the header of the page or run b.
+func SetPlace(b []byte, no No, born Commit) {
+	le.PutUint64(b[offNumber:], uint64(no))
+	le.PutUint64(b[offBorn:], uint64(born))
+}
+
 // TreeNo returns the number of the tree that the page b belongs to.
 func TreeNo(b []byte) Tree { return Tree(le.Uint64(b[offTree:])) }
 

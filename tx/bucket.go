@@ -186,7 +186,7 @@ func (b *Bucket) bucket(name []byte) (*Bucket, error) {
 		return nil, err
 	}
 	if b.tx.writable {
-		if child.hdr.Root.Dirty() { // moved here in this transaction
+		if b.tx.w.dirty.mine(child.hdr.Root) { // moved here in this transaction
 			child.dirty = true
 			cell := child.hdr
 			cell.Root = 0 // from now on only the handle leads to the tree; fold puts it back
@@ -202,7 +202,7 @@ func (b *Bucket) load(c *hit) (err error) {
 	b.hdr, b.born = page.DecodeBucket(c.payload), c.born
 	if b.hdr.Root == 0 {
 		body := c.payload[page.BucketHeaderSize:]
-		if c.ref.Dirty() { // the cell may go while slices of the contents are in use
+		if b.tx.writable && b.tx.w.dirty.mine(c.ref) { // the cell may go while slices of the contents are in use
 			body, err = b.tx.w.dirty.keep(body)
 		}
 		b.inline = page.Leaf(body)

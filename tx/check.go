@@ -35,6 +35,10 @@ func (t *Tx) CheckProgress(report func(done, total uint64) bool) iter.Seq[error]
 			yield(errors.New("check: the transaction has changes that are not committed"))
 			return
 		}
+		if err := t.settleGroup(); err != nil {
+			yield(err)
+			return
+		}
 		c := checker{t: t, yield: yield, report: report, used: make([]uint64, t.limit/64+1)}
 		saved := t.verified
 		t.verified = newBitmap(uint64(t.limit)) // this check's own

@@ -1,7 +1,6 @@
 package tx
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -13,21 +12,43 @@ import (
 // oneFlushMax bounds a commit that is made durable by one flush (I4): recovery reads all that it wrote.
 const oneFlushMax = 16 << 20
 
-// commitChanges makes the changes of t durable and publishes them. After an error that is not ErrFailed nothing was
-// changed.
-func (t *Tx) commitChanges() error {
-	w := t.w
-	if err := t.root.fold(); err != nil {
+// seal gives the pages of the open group g their places and writes them, with the commit's record: what is left to do is the
+// meta and the flush (flight). The caller leads and holds the writer lock. After an error nothing was changed, and all
+// that the group did is dropped. A running function, if not nil, goes on from the sealed state.
+func (w *writer) seal(g *group, running *Tx) error {
+	w.sealing = true
+	err := w.writeGroup(g)
+	w.group, w.sealing = nil, false
+	if err == nil {
+		w.last = g
+	}
+	switch {
+	case err != nil:
+		w.giveBack(mark{high: w.start})
+		w.dirty.reset()
+	case running != nil:
+		running.root.settleRoots()
+		w.dirty.retire()
+	default:
+		w.dirty.reset()
+	}
+	return err
+}
+
+func (w *writer) writeGroup(g *group) (err error) {
+	defer w.st.guard(enter(), &err)
+	if err := w.st.failed(); err != nil {
 		return err
 	}
-	if !t.root.dirty && len(w.taken) == 0 {
-		return nil // nothing to commit
+	if !w.reclaimed && len(w.taken) == 0 {
+		w.reclaim()
 	}
-	w.units, w.lens = w.units[:0], w.lens[:0]
-	if t.root.hdr.Root.Dirty() {
-		w.collect(t.root.hdr.Root)
+	w.units, w.lens, w.commit = w.units[:0], w.lens[:0], g.last
+	if g.root.Root.Dirty() {
+		w.collect(g.root.Root)
 	}
-	rec := page.Record{PageSize: uint32(w.st.pageSize), Salt: w.st.salt, Commit: t.commit, Base: t.snap.meta.Commit,
+	base := &w.tip.meta
+	rec := page.Record{PageSize: uint32(w.st.pageSize), Salt: w.st.salt, Commit: g.last, Base: base.Commit,
 		Prev: w.chain[len(w.chain)-1], NextTree: w.nextTree, Checkpoint: w.checkpointDue()}
 	if err := w.endFreed(&rec); err != nil {
 		return err
@@ -46,7 +67,7 @@ func (t *Tx) commitChanges() error {
 	if err := w.writeUnits(); err != nil {
 		return err
 	}
-	rec.Root = t.root.hdr
+	rec.Root = g.root
 	rec.Root.Root = w.resolve(rec.Root.Root)
 	twoPhase := w.twoPhase()
 	if twoPhase {
@@ -56,16 +77,30 @@ func (t *Tx) commitChanges() error {
 	if err != nil {
 		return err
 	}
-	meta := page.Meta{Version: page.Version, PageSize: rec.PageSize, Salt: rec.Salt, Commit: rec.Commit, Base: rec.Base,
-		Root: rec.Root, NextTree: rec.NextTree, HighWater: rec.HighWater, Record: link}
-	if w.st.sabotaged(BugPublishEarly) {
-		w.st.show(&meta)
-	}
-	if err := w.flush(&meta, twoPhase); err != nil {
-		return err
-	}
-	w.publish(&meta, rec.Checkpoint)
+	w.takeOff(&rec, link, twoPhase, g.size)
 	return nil
+}
+
+// takeOff makes the commit of rec, which is written but for its meta, the state of w, and the flight of its store. If it fails
+// from here on, the store takes no more writes.
+func (w *writer) takeOff(rec *page.Record, link page.Link, twoPhase bool, size int) {
+	f := &w.st.flight
+	f.meta = page.Meta{Version: page.Version, PageSize: rec.PageSize, Salt: rec.Salt, Commit: rec.Commit, Base: rec.Base,
+		Root: rec.Root, NextTree: rec.NextTree, HighWater: rec.HighWater, Record: link}
+	f.snap, f.twoPhase, f.size = w.st.newSnapshot(&f.meta), twoPhase, size
+	if w.st.sabotaged(BugPublishEarly) {
+		w.st.show(f.snap)
+	}
+	f.slot = w.targetSlot()
+	f.old = w.slots[f.slot]
+	w.slots[f.slot] = metaSlot{true, f.meta}
+	if rec.Checkpoint {
+		w.chain = w.chain[:0]
+	}
+	w.chain = append(w.chain, link)
+	w.space.AddPending(w.freed)
+	w.tip, w.nextTree = f.snap, rec.NextTree
+	w.countSpace()
 }
 
 // twoPhase reports whether the commit's pages must be durable before its meta is written (I4).
@@ -99,6 +134,9 @@ func (w *writer) endFreed(rec *page.Record) error {
 		for _, l := range w.chain {
 			w.freed = append(w.freed, freelist.Pending{Extent: w.st.extentOf(l), Born: l.Commit, Died: rec.Commit})
 		}
+	}
+	for i := range w.freed {
+		w.freed[i].Died = rec.Commit // until now the function that freed it
 	}
 	w.freed = freelist.NormalizePending(w.freed)
 	if err := w.space.CheckFreed(w.freed); err != nil { // a damaged tree refers to a page twice
@@ -193,82 +231,4 @@ func (w *writer) endWritten() uint64 {
 	}
 	w.extents = freelist.Normalize(w.extents)
 	return d.Sum()
-}
-
-// flush makes the commit durable: its pages and its meta with one flush of the device, or the pages first. After
-// an error the slot is as it was.
-func (w *writer) flush(m *page.Meta, twoPhase bool) error {
-	end := int64(m.HighWater) << w.st.shift
-	if twoPhase && !w.st.sabotaged(BugOneFlushSpill) {
-		w.st.counts.flushes.Add(1)
-		if err := w.st.flushRange(0, end); err != nil {
-			return w.st.fail(fmt.Errorf("flush pages: %w", err))
-		}
-	}
-	slot := w.targetSlot()
-	from, n := int64(0), end
-	if twoPhase {
-		from, n = page.MetaOffset(slot), page.MetaBlock
-	}
-	err := w.writeMeta(slot, m)
-	if err == nil {
-		w.st.counts.flushes.Add(1)
-		if err = w.st.flushRange(from, n); err == nil {
-			w.slots[slot] = metaSlot{true, *m}
-			return nil
-		}
-		err = fmt.Errorf("flush commit: %w", err)
-	}
-	w.putBack(slot)
-	return w.st.fail(err)
-}
-
-// flushRange makes a range of the file durable.
-func (st *Store) flushRange(from, n int64) error {
-	if st.sabotaged(BugNoFlush) {
-		return nil
-	}
-	return st.mapping.Sync(from, n)
-}
-
-// writeMeta writes m to its slot, and makes sure, the first time, that the mapping shows what was written.
-func (w *writer) writeMeta(slot int, m *page.Meta) error {
-	if err := w.putMeta(slot, m); err != nil {
-		return fmt.Errorf("write meta: %w", err)
-	}
-	if !w.seen {
-		if !bytes.Equal(w.st.mapping.Data()[page.MetaOffset(slot):][:page.MetaBlock], w.meta[:]) {
-			return ErrMapping
-		}
-		w.seen = true
-	}
-	return nil
-}
-
-// putBack writes what stood in a slot again after a failure. Nobody has seen the meta that it overwrites: if that
-// still reaches the device, recovery takes the commit as a whole or not at all.
-func (w *writer) putBack(slot int) {
-	if w.st.sabotaged(BugNoPutBack) {
-		return
-	}
-	clear(w.meta[:])
-	if s := &w.slots[slot]; s.valid {
-		s.meta.Encode(w.meta[:])
-	}
-	if err := w.writeOne(w.meta[:], page.MetaOffset(slot)); err != nil {
-		w.st.log.Warn("mmdb: put back meta", "path", w.st.path, "error", err)
-	}
-}
-
-// publish shows the durable commit m to new readers.
-func (w *writer) publish(m *page.Meta, checkpoint bool) {
-	if checkpoint {
-		w.chain = w.chain[:0]
-	}
-	w.chain = append(w.chain, m.Record)
-	w.space.AddPending(w.freed)
-	w.st.show(m)
-	w.st.counts.commits.Add(1)
-	w.countSpace()
-	w.shrinkFile()
 }

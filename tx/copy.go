@@ -30,7 +30,7 @@ func (t *Tx) copyable() error {
 	if t.root.changed() {
 		return errors.New("copy: the transaction has changes that are not committed")
 	}
-	return nil
+	return t.settleGroup()
 }
 
 // livePages returns a bit for each page that t reaches: trees, runs and commit records.

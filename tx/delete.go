@@ -120,11 +120,7 @@ func (b *Bucket) shrinkRoot(p *path) error {
 			if err != nil {
 				return err
 			}
-			if ref.Dirty() {
-				b.tx.w.dirty.release(ref.Index())
-			} else {
-				b.tx.free(ref.Page(), 1, born)
-			}
+			b.tx.freePage(ref, born)
 			ref, body, born, level = next, page.Body(pg), page.Born(pg), level-1
 			b.hdr.Root, b.born = ref, b.tx.commit
 		default:
@@ -172,7 +168,7 @@ func (b *Bucket) sibling(p *path, k, side int) (frame, error) {
 // ownSibling makes that sibling one that this transaction may change.
 func (b *Bucket) ownSibling(p *path, k, side int) (frame, error) {
 	s, err := b.sibling(p, k, side)
-	if err != nil || s.ref.Dirty() {
+	if err != nil || b.tx.w.dirty.mine(s.ref) {
 		return s, err
 	}
 	ref, body, err := b.fresh(s.level)
@@ -180,7 +176,7 @@ func (b *Bucket) ownSibling(p *path, k, side int) (frame, error) {
 		return s, err
 	}
 	copy(body, s.body)
-	b.tx.free(s.ref.Page(), 1, s.born)
+	b.tx.freePage(s.ref, s.born)
 	up := &p.f[k-1]
 	up.branchBody().SetChild(up.i+side, ref)
 	s.ref, s.body, s.born = ref, body, b.tx.commit
@@ -240,10 +236,6 @@ func (b *Bucket) join(p *path, k int, s *frame, side int) error {
 	up.branchBody().SetChild(at, ref)
 	up.branchBody().SetKeys(at, keys)
 	b.tx.w.dirty.release(f.ref.Index())
-	if s.ref.Dirty() {
-		b.tx.w.dirty.release(s.ref.Index())
-	} else {
-		b.tx.free(s.ref.Page(), 1, s.born)
-	}
+	b.tx.freePage(s.ref, s.born)
 	return nil
 }

@@ -7,14 +7,22 @@ import (
 	"mmdb/page"
 )
 
-// A dirtySet holds the changed pages of a write transaction in an arena of anonymous memory, outside the
-// garbage collector. A dirty branch refers to a dirty child by its index here (page.DirtyRef), so finding it
-// costs neither a hash nor a search. Page numbers are given when the pages are written.
+// A dirtySet holds the changed pages of the open group in an arena of anonymous memory, outside the garbage collector. A
+// dirty branch refers to a dirty child by its index here (page.DirtyRef), so finding it costs neither a hash nor a
+// search. Page numbers are given when the pages are written.
+//
+// A page belongs to the function that made it, and only that one changes it. A later function of the same group takes it as
+// it takes a page of the file: it makes a copy and leaves the page alone until it succeeds (keepChanges) or fails
+// (dropChanges). So the group without the running function is whole at any time.
 type dirtySet struct {
 	arena    *mmapfile.Arena
 	pageSize int
 	entries  []dirtyEntry
 	unused   []uint32 // indices without a page
+	owner    uint32   // the running function
+	replaced []uint32 // pages of earlier functions that the running one has done away with
+	dead     int64    // their bytes
+	runs     int      // entries of more than one page
 	retired  [][]byte // pages out of the tree that still back a caller's slices
 	limbo    [][]byte // pages that left the tree in the running change: its arguments may be slices of them
 	live     int64    // bytes of entries in use
@@ -25,6 +33,7 @@ type dirtySet struct {
 // A dirtyEntry is one dirty page or overflow run.
 type dirtyEntry struct {
 	buf    []byte  // the page or run; nil when unused
+	owner  uint32  // the function that made it
 	pinned bool    // slices of it were handed out: its cells must stay until the transaction ends (I2)
 	copied int     // bytes handed out as copies since it changed last
 	number page.No // where it was written, once it was
@@ -44,22 +53,33 @@ func (d *dirtySet) alloc(n int) (uint32, error) {
 		return 0, fmt.Errorf("memory for a changed page: %w", err)
 	}
 	d.live += int64(n)
+	if n > d.pageSize {
+		d.runs++
+	}
 	if k := len(d.unused); k > 0 {
 		i := d.unused[k-1]
 		d.unused = d.unused[:k-1]
-		d.entries[i] = dirtyEntry{buf: buf}
+		d.entries[i] = dirtyEntry{buf: buf, owner: d.owner}
 		return i, nil
 	}
-	d.entries = append(d.entries, dirtyEntry{buf: buf})
+	d.entries = append(d.entries, dirtyEntry{buf: buf, owner: d.owner})
 	return uint32(len(d.entries) - 1), nil
 }
 
 // page returns the bytes of the dirty page or run that ref refers to.
 func (d *dirtySet) page(ref page.Ref) []byte { return d.entries[ref.Index()].buf }
 
-// pin notes that a slice of ref's page was handed out. A ref that is not dirty needs no pin.
+// mine reports whether ref's page is one that the running function has made: it may change it in place.
+func (d *dirtySet) mine(ref page.Ref) bool {
+	return ref.Dirty() && d.entries[ref.Index()].owner == d.owner
+}
+
+// used returns how many bytes of pages the running function's tree has in memory.
+func (d *dirtySet) used() int64 { return d.live - d.dead }
+
+// pin notes that a slice of ref's page was handed out. A page that nobody changes needs no pin.
 func (d *dirtySet) pin(ref page.Ref) {
-	if ref.Dirty() {
+	if d.mine(ref) {
 		d.entries[ref.Index()].pinned = true
 	}
 }
@@ -70,11 +90,11 @@ const copyBlock = 64 << 10
 // pinShare is the part of a page (one in pinShare) that is handed out as copies before the page is pinned instead.
 const pinShare = 4
 
-// handOut returns b, a slice of ref's page, for the caller to keep until the transaction ends (I2). A page of the file
-// stays as it is anyway. Of a dirty one a copy is given at first: were it pinned, a loop that reads and replaces each item
+// handOut returns b, a slice of ref's page, for the caller to keep until the transaction ends (I2). A page of the file or of
+// another function stays as it is anyway. Of one that may change a copy is given at first: were it pinned, a loop that reads and replaces each item
 // would fill it with replaced cells, and keep a page of memory for each item. Many reads of an unchanged page pin it.
 func (d *dirtySet) handOut(ref page.Ref, b []byte) ([]byte, error) {
-	if !ref.Dirty() || len(b) == 0 {
+	if len(b) == 0 || !d.mine(ref) {
 		return b, nil
 	}
 	e := &d.entries[ref.Index()]
@@ -108,14 +128,28 @@ func (d *dirtySet) changes(ref page.Ref) { d.entries[ref.Index()].copied = 0 }
 func (d *dirtySet) pinned(ref page.Ref) bool { return d.entries[ref.Index()].pinned }
 
 // release takes the page at index i out of the set. Its memory is used again from the next change on, unless it is
-// pinned.
+// pinned, or belongs to an earlier function: then it stays until the running one has succeeded.
 func (d *dirtySet) release(i uint32) {
 	e := &d.entries[i]
-	d.live -= int64(len(e.buf))
-	if e.pinned {
+	switch {
+	case e.owner != d.owner:
+		d.replaced = append(d.replaced, i)
+		d.dead += int64(len(e.buf))
+		return
+	case e.pinned:
 		d.retired = append(d.retired, e.buf)
-	} else {
+	default:
 		d.limbo = append(d.limbo, e.buf)
+	}
+	d.forget(i)
+}
+
+// forget takes index i out of use.
+func (d *dirtySet) forget(i uint32) {
+	e := &d.entries[i]
+	d.live -= int64(len(e.buf))
+	if len(e.buf) > d.pageSize {
+		d.runs--
 	}
 	*e = dirtyEntry{}
 	d.unused = append(d.unused, i)
@@ -129,27 +163,68 @@ func (d *dirtySet) drain() {
 	d.limbo = d.limbo[:0]
 }
 
-// reset forgets everything: the transaction has ended.
-func (d *dirtySet) reset() {
+// nextFunction makes what is in the set belong to others than the function that begins.
+func (d *dirtySet) nextFunction() { d.owner++ }
+
+// keepChanges ends a function that has succeeded.
+func (d *dirtySet) keepChanges() {
+	for _, i := range d.replaced {
+		d.arena.Free(d.entries[i].buf)
+		d.forget(i)
+	}
+	d.endFunction()
+}
+
+// dropChanges ends a function that has failed: what earlier ones made is as it was.
+func (d *dirtySet) dropChanges() {
 	for i := range d.entries {
-		if b := d.entries[i].buf; b != nil {
-			d.arena.Free(b)
+		if e := &d.entries[i]; e.buf != nil && e.owner == d.owner {
+			d.arena.Free(e.buf)
+			d.forget(uint32(i))
 		}
 	}
+	d.endFunction()
+}
+
+// endFunction gives back what only the running function and its caller's slices needed.
+func (d *dirtySet) endFunction() {
+	d.replaced, d.dead = d.replaced[:0], 0
 	for _, b := range d.retired {
 		d.arena.Free(b)
 	}
+	clear(d.retired)
+	d.retired = d.retired[:0]
 	d.drain()
 	for _, b := range d.copies {
 		d.arena.Free(b)
 	}
 	d.copies, d.spare = d.copies[:0], nil
+}
+
+// retire empties the set. Its memory stays until the function ends: the caller may have slices of it.
+func (d *dirtySet) retire() {
+	for i := range d.entries {
+		if b := d.entries[i].buf; b != nil {
+			d.retired = append(d.retired, b)
+		}
+	}
+	d.clear()
+}
+
+// reset forgets everything: the group is written, or has failed.
+func (d *dirtySet) reset() {
+	clear(d.retired)
+	d.replaced, d.dead, d.retired, d.limbo = d.replaced[:0], 0, d.retired[:0], d.limbo[:0]
+	d.copies, d.spare = d.copies[:0], nil
 	d.arena.Reset()
+	d.clear()
+}
+
+func (d *dirtySet) clear() {
 	if cap(d.entries) > keepEntries {
 		d.entries, d.unused = nil, nil
 	}
-	clear(d.retired)
-	d.entries, d.unused, d.retired, d.live = d.entries[:0], d.unused[:0], d.retired[:0], 0
+	d.entries, d.unused, d.live, d.runs = d.entries[:0], d.unused[:0], 0, 0
 }
 
 // keepEntries is how many entries' worth of memory is kept between transactions.

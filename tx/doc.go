@@ -2,20 +2,25 @@
 //
 // A [Store] is an open database. Its newest durable commit is an immutable snapshot behind an atomic pointer.
 // A read transaction takes that pointer and names the commit in a slot of the reader table; it neither waits nor
-// makes others wait. One write transaction runs at a time, on top of the newest snapshot.
+// makes others wait. One write transaction runs at a time, on top of all that ran before.
 //
 // # Writing
 //
 // A changed page is copied to an arena of anonymous memory (dirtySet), and its parents with it; a dirty branch
-// refers to a dirty child by its index there. Page numbers are given when the transaction commits, to all its pages
-// at once, so that they stand together in the file. In the order of events a commit is:
+// refers to a dirty child by its index there. When its function has succeeded, a transaction joins the open group; functions that
+// follow copy its pages before they change them, so that each can be undone alone. A group becomes one commit. Page numbers
+// are given when it is sealed, to all its pages at once, so that they stand together in the file. In the order of events a commit is:
 //
 //	fold       the headers of changed buckets go into their parents' leaves; small buckets move inline
+//	join       space for the group with this transaction is secured
 //	collect    dirty pages in key order, children first
 //	place      one allocation for all of them and the commit record; the file is made long enough
 //	write      pages, then the commit record
 //	flush      the meta is written to the oldest slot, and one msync makes everything durable
 //	publish    new readers see it
+//
+// From collect to the record it holds the writer lock, and no other flush is in progress; the flush holds no lock. The next
+// functions run meanwhile, on the pages that were just written, and form the next group (group.go).
 //
 // A commit that is too large for one flush, that spilled, or that Options.TwoPhase asks for flushes before its meta is
 // written too.
@@ -46,7 +51,7 @@
 // # Order of reading
 //
 // store.go and snapshot.go, readers.go, tx.go; then search.go, cursor.go, bucket.go, nest.go and put.go, split.go, spread.go,
-// delete.go for the trees; writetx.go, writer.go, fold.go, seal.go, commit.go for the commit; space.go and grow.go for
+// delete.go for the trees; writetx.go, group.go, writer.go, fold.go, seal.go, commit.go, flight.go for the commit; space.go and grow.go for
 // free space and the file; create.go, open.go, distrust.go and recover.go for its life; walk.go and check.go for what
 // must hold; salvage.go and its files for damaged files.
 //

@@ -108,7 +108,7 @@ func (st *Store) remap(size int64) error {
 	}
 	old := *st.maps.Load()
 	next := append([]retiredMap(nil), old...)
-	next[len(next)-1].last = st.published.Load().meta.Commit
+	next[len(next)-1].last = st.w.tip.meta.Commit
 	next = append(next, retiredMap{m: m})
 	st.mapping = m
 	st.maps.Store(&next)
@@ -133,12 +133,12 @@ func (st *Store) newMapping(reserve int64) (*mmapfile.Mapping, error) {
 
 // unmapRetired unmaps what no transaction can read any more: readers older than the newest commit on a retired mapping
 // are gone, and newer ones were published on its successor.
-func (w *writer) unmapRetired(published page.Commit) {
+func (w *writer) unmapRetired() {
 	all := *w.st.maps.Load()
 	if len(all) == 1 {
 		return
 	}
-	oldest := published
+	oldest := w.st.published.Load().meta.Commit
 	for _, c := range w.st.readers.appendCommits(nil) {
 		oldest = min(oldest, c)
 	}

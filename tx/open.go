@@ -20,6 +20,7 @@ func Open(path string, mode os.FileMode, opts *Options) (*Store, error) {
 	}
 	st := &Store{path: path, opts: o, log: o.Logger, readOnly: o.ReadOnly, gone: make(chan struct{}, 1), pool: new(sync.Pool),
 		readers: newReaderTable()}
+	st.flushed.L = &st.flushMu
 	st.file, err = mmapfile.Open(path, mmapfile.Options{ReadOnly: o.ReadOnly, Create: !o.ReadOnly, Mode: mode, Seam: o.Seam})
 	if err != nil {
 		return nil, err
@@ -94,6 +95,7 @@ func (st *Store) start(m *page.Meta) error {
 			return err
 		}
 	}
-	st.show(m)
+	st.w.tip = st.newSnapshot(m)
+	st.show(st.w.tip)
 	return nil
 }

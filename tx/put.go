@@ -166,28 +166,32 @@ func (b *Bucket) count(p *path, d int64) {
 	}
 }
 
-// own makes every page of p one that this transaction may change: pages of the file are copied to the arena
-// and their place is freed, an inline bucket moves to a page of its own. The cells of a leaf stay in order.
+// own makes every page of p one that this transaction may change: pages of the file and of other functions of the open
+// group are copied to the arena and their place is freed, an inline bucket moves to a page of its own. The cells of a leaf stay in order.
 func (b *Bucket) own(p *path) error {
 	b.mods++
 	b.dirty = true
 	if b.hdr.Root == 0 {
 		return b.moveOut(p)
 	}
+	d := b.tx.w.dirty
 	for k := range p.n {
 		f := &p.f[k]
-		if f.ref.Dirty() {
-			b.tx.w.dirty.changes(f.ref)
+		if d.mine(f.ref) {
+			d.changes(f.ref)
 			continue
 		}
-		i, err := b.tx.w.dirty.alloc(1 << b.tx.shift)
+		i, err := d.alloc(1 << b.tx.shift)
 		if err != nil {
 			return err
 		}
-		old := f.ref.Page()
-		buf := b.tx.w.dirty.entries[i].buf
-		copy(buf, b.tx.raw(old, 1))
-		b.tx.free(old, 1, f.born)
+		buf := d.entries[i].buf
+		if f.ref.Dirty() {
+			copy(buf, d.page(f.ref))
+		} else {
+			copy(buf, b.tx.raw(f.ref.Page(), 1))
+		}
+		b.tx.freePage(f.ref, f.born)
 		f.ref, f.body, f.born = page.DirtyRef(i), page.Body(buf), b.tx.commit
 		b.stamp(buf, f.level)
 		b.relink(p, k)

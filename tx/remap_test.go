@@ -32,7 +32,8 @@ func openReserved(t *testing.T, reserve int64, opts Options) *Store {
 	st.mapping = m
 	st.maps.Store(&[]retiredMap{{m: m}})
 	st.verified = newBitmap(uint64(m.Reserved()) >> st.shift)
-	st.show(&st.published.Load().meta)
+	st.w.tip = st.newSnapshot(&st.published.Load().meta)
+	st.show(st.w.tip)
 	if err := old.Unmap(); err != nil {
 		t.Fatal(err)
 	}

@@ -79,6 +79,15 @@ func (t *Tx) freeRun(o page.Overflow) error {
 	return nil
 }
 
+// freePage frees a page of a tree that commit born wrote.
+func (t *Tx) freePage(ref page.Ref, born page.Commit) {
+	if ref.Dirty() {
+		t.w.dirty.release(ref.Index())
+	} else {
+		t.free(ref.Page(), 1, born)
+	}
+}
+
 // free notes that the commit frees n pages from no on, which commit born wrote.
 func (t *Tx) free(no page.No, n uint64, born page.Commit) {
 	t.w.freed = append(t.w.freed, freelist.Pending{Extent: freelist.Extent{Page: no, Len: n}, Born: born, Died: t.commit})
@@ -107,11 +116,7 @@ func (b *Bucket) freeTree(ref page.Ref, level int, born page.Commit) error {
 	} else if err := b.freeCells(page.Leaf(page.Body(pg)), born); err != nil {
 		return err
 	}
-	if ref.Dirty() {
-		b.tx.w.dirty.release(ref.Index())
-	} else {
-		b.tx.free(ref.Page(), 1, born)
-	}
+	b.tx.freePage(ref, born)
 	return nil
 }
 

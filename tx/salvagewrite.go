@@ -78,7 +78,7 @@ func (w *salvageWriter) begin() (err error) {
 	}
 	if w.tx == nil {
 		w.open, w.size = map[page.Tree]*Bucket{}, 0
-		w.tx, err = w.dst.beginWrite()
+		w.tx, err = w.dst.beginWrite(nil, true)
 	}
 	return err
 }

@@ -1,7 +1,6 @@
 package tx
 
 import (
-	"encoding/binary"
 	"fmt"
 
 	"mmdb/freelist"
@@ -56,6 +55,14 @@ func (w *writer) number(nos []page.No) {
 	for i, u := range w.units {
 		w.dirty.entries[u].number = nos[i]
 	}
+}
+
+// resolveRun makes o refer to where its run is written.
+func (w *writer) resolveRun(o page.Overflow) page.Overflow {
+	if o.Page.Dirty() {
+		o.Page, o.Born = w.resolve(o.Page), w.commit
+	}
+	return o
 }
 
 // resolve returns where the page that ref refers to is written.
@@ -131,7 +138,8 @@ func (b *batch) flush() error {
 	return nil
 }
 
-// finish makes dst what is written of the dirty page or run src at page no, but for its checksum.
+// finish makes dst what is written of the dirty page or run src at page no, but for its checksum. All of a commit's pages are
+// born in it, whatever function made them.
 func (w *writer) finish(dst, src []byte, no page.No) {
 	if kind := page.KindOf(src); kind == page.KindOverflow {
 		if &dst[0] != &src[0] {
@@ -140,7 +148,7 @@ func (w *writer) finish(dst, src []byte, no page.No) {
 	} else {
 		w.copyPage(dst, src, page.Level(src) > 0)
 	}
-	binary.LittleEndian.PutUint64(dst[8:], uint64(no))
+	page.SetPlace(dst, no, w.commit)
 }
 
 // copyPage copies a tree page with its references resolved. Removed cells are left behind and what is free is
@@ -172,9 +180,7 @@ func (w *writer) resolveBranch(br page.Branch) {
 			br.SetChild(i, w.resolve(c))
 		}
 		if br.Large(i) {
-			o := br.KeyRef(i)
-			o.Page = w.resolve(o.Page)
-			br.SetKeyRef(i, o)
+			br.SetKeyRef(i, w.resolveRun(br.KeyRef(i)))
 		}
 	}
 }
@@ -182,15 +188,11 @@ func (w *writer) resolveBranch(br page.Branch) {
 func (w *writer) resolveLeaf(l page.Leaf) {
 	for i := range l.Count() {
 		if l.Large(i) {
-			o := l.KeyRef(i)
-			o.Page = w.resolve(o.Page)
-			l.SetKeyRef(i, o)
+			l.SetKeyRef(i, w.resolveRun(l.KeyRef(i)))
 		}
 		switch l.Kind(i) {
 		case page.CellOverflow:
-			o := page.DecodeOverflow(l.Payload(i))
-			o.Page = w.resolve(o.Page)
-			o.Encode(l.Payload(i))
+			w.resolveRun(page.DecodeOverflow(l.Payload(i))).Encode(l.Payload(i))
 		case page.CellBucket:
 			h := page.DecodeBucket(l.Payload(i))
 			if h.Root != 0 {

@@ -20,8 +20,8 @@ func (st *Store) newSnapshot(m *page.Meta) *snapshot {
 	return &snapshot{meta: *m, mapping: mp, data: mp.Data(), limit: m.HighWater, verified: st.verified}
 }
 
-// show makes commit m, which is durable, the one that new readers see.
-func (st *Store) show(m *page.Meta) {
-	st.published.Store(st.newSnapshot(m))
-	st.readers.published.Store(uint64(m.Commit)) // a reader that has found the snapshot waits for this
+// show makes s, whose commit is durable, the one that new readers see.
+func (st *Store) show(s *snapshot) {
+	st.published.Store(s)
+	st.readers.published.Store(uint64(s.meta.Commit)) // a reader that has found the snapshot waits for this
 }

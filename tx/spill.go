@@ -5,22 +5,23 @@ package tx
 // path is in use. The commit then takes two flushes (I4).
 func (t *Tx) room() error {
 	t.w.dirty.drain()
-	if t.w.dirty.live <= t.store.opts.MaxDirty {
+	if t.w.dirty.used() <= t.store.opts.MaxDirty {
 		return nil
 	}
 	return t.spill()
 }
 
-// spill writes all dirty pages. Buckets that are small enough move inline first, which may be all that it takes.
+// spill writes all dirty pages. Buckets that are small enough move inline first, which may be all that it takes. Pages of
+// earlier functions of the group are written too, and kept until this one has succeeded.
 func (t *Tx) spill() error {
 	w := t.w
 	if err := t.root.fold(); err != nil {
 		return err
 	}
-	if w.dirty.live <= t.store.opts.MaxDirty/2 {
+	if w.dirty.used() <= t.store.opts.MaxDirty/2 {
 		return nil
 	}
-	w.units, w.lens = w.units[:0], w.lens[:0]
+	w.units, w.lens, w.commit = w.units[:0], w.lens[:0], t.commit
 	w.collect(t.root.hdr.Root)
 	nos, err := w.place(w.lens)
 	if err != nil {

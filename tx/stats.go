@@ -1,19 +1,26 @@
 package tx
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Stats are figures of an open database, since it was opened unless said otherwise.
 type Stats struct {
-	OpenReaders   int    // read transactions that are open now
-	Commits       uint64 // commits that changed something
-	Flushes       uint64 // msync calls of commits
-	Writes        uint64 // write calls for pages and commit records
-	PagesWritten  uint64 // pages of trees and overflow runs
-	PagesSpilled  uint64 // of those, written ahead of a commit
-	PagesVerified uint64 // pages whose checksum and structure were verified, in ended transactions
-	FreePages     uint64 // pages that the next commit may use (0 before the first write transaction)
-	PendingPages  uint64 // pages that are free but pinned by a snapshot (0 likewise)
-	Rejected      uint64 // commits that recovery rejected at open
+	OpenReaders   int           // read transactions that are open now
+	Commits       uint64        // commits that changed something
+	Updates       uint64        // functions and transactions in them: several share a commit when they run at the same time
+	LargestGroup  uint64        // most of them in one commit
+	FlushTime     time.Duration // what the flushes of commits took, with the writes of metas
+	LongestFlush  time.Duration // the longest of one commit
+	Flushes       uint64        // msync calls of commits
+	Writes        uint64        // write calls for pages and commit records
+	PagesWritten  uint64        // pages of trees and overflow runs
+	PagesSpilled  uint64        // of those, written ahead of a commit
+	PagesVerified uint64        // pages whose checksum and structure were verified, in ended transactions
+	FreePages     uint64        // pages that the next commit may use (0 before the first write transaction)
+	PendingPages  uint64        // pages that are free but pinned by a snapshot (0 likewise)
+	Rejected      uint64        // commits that recovery rejected at open
 }
 
 // TxStats are figures of one transaction.
@@ -28,6 +35,16 @@ type TxStats struct {
 type counters struct {
 	commits, flushes, writes, pagesWritten, pagesSpilled, pagesVerified, rejected atomic.Uint64
 	freePages, pendingPages                                                       atomic.Uint64
+	updates, largestGroup, flushTime, longestFlush                                atomic.Uint64
+}
+
+// landed counts a commit of n functions, which took d to reach the device. Commits land one after the other.
+func (c *counters) landed(n int, d time.Duration) {
+	c.commits.Add(1)
+	c.updates.Add(uint64(n))
+	c.largestGroup.Store(max(c.largestGroup.Load(), uint64(n)))
+	c.flushTime.Add(uint64(d))
+	c.longestFlush.Store(max(c.longestFlush.Load(), uint64(d)))
 }
 
 // add adds the figures of an ended transaction.
@@ -46,6 +63,10 @@ func (st *Store) Stats() Stats {
 	return Stats{
 		OpenReaders:   st.readers.open(),
 		Commits:       c.commits.Load(),
+		Updates:       c.updates.Load(),
+		LargestGroup:  c.largestGroup.Load(),
+		FlushTime:     time.Duration(c.flushTime.Load()),
+		LongestFlush:  time.Duration(c.longestFlush.Load()),
 		Flushes:       c.flushes.Load(),
 		Writes:        c.writes.Load(),
 		PagesWritten:  c.pagesWritten.Load(),
@@ -61,8 +82,8 @@ func (st *Store) Stats() Stats {
 func (t *Tx) Stats() TxStats {
 	s := t.stats
 	if t.w != nil && !t.done {
-		s.DirtyBytes = t.w.dirty.live
-		for _, p := range t.w.freed {
+		s.DirtyBytes = t.w.dirty.used()
+		for _, p := range t.w.freed[t.w.mark.freed:] {
 			s.PagesFreed += p.Len
 		}
 	}

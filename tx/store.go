@@ -1,6 +1,7 @@
 package tx
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -37,6 +38,14 @@ type Store struct {
 	gone    chan struct{} // tells Close that a reader ended
 	failure atomic.Pointer[error]
 	counts  counters
+
+	// The flush in progress. Lock order: mu, then flushMu; nothing is held across a flush.
+	flushMu  sync.Mutex
+	flushing bool      // somebody leads: the flight is theirs
+	waiting  *group    // the open group, if somebody has joined it since the flush began
+	flushed  sync.Cond // on flushMu: flushing has ended
+	flight   flight
+	seen     bool // a written meta was read back through the mapping
 
 	mu      sync.Mutex // the writer lock: protects all below
 	closed  bool
@@ -157,7 +166,7 @@ func (st *Store) beginRead(t *Tx) error {
 // Begin starts a transaction that the caller ends with Commit or Rollback. A write transaction waits for the one before it.
 func (st *Store) Begin(writable bool) (*Tx, error) {
 	if writable {
-		return st.beginWrite()
+		return st.beginWrite(nil, true)
 	}
 	t := new(Tx)
 	if err := st.beginRead(t); err != nil {
@@ -168,15 +177,17 @@ func (st *Store) Begin(writable bool) (*Tx, error) {
 
 // Update calls fn with a write transaction and commits it. When fn returns an error or panics, nothing is changed.
 // When Update returns nil the changes are durable.
-func (st *Store) Update(fn func(*Tx) error) error {
-	t, err := st.beginWrite()
+func (st *Store) Update(fn func(*Tx) error) error { return st.UpdateContext(nil, fn) }
+
+// UpdateContext is Update, which gives up with ctx's error if ctx ends before fn could begin. A nil ctx never ends.
+func (st *Store) UpdateContext(ctx context.Context, fn func(*Tx) error) error {
+	t, err := st.beginWrite(ctx, false)
 	if err != nil {
 		return err
 	}
 	t.managed = true
 	if err := t.call(fn); err != nil {
-		t.abort()
-		return err
+		return bothErrors(err, t.abort())
 	}
 	return t.finish()
 }
@@ -213,6 +224,7 @@ func (st *Store) Close() error {
 	if st.closed {
 		return nil
 	}
+	st.drain()
 	st.closed = true
 	st.closing.Store(true)
 	st.published.Store(nil)
@@ -267,7 +279,8 @@ func (st *Store) Sync() error {
 	case st.failed() != nil:
 		return st.failed()
 	}
-	if err := st.file.Sync(); err != nil {
+	st.drain()
+	if err := firstError(st.failed(), st.file.Sync()); err != nil {
 		return st.fail(err)
 	}
 	return nil

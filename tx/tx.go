@@ -25,6 +25,7 @@ type Tx struct {
 	buckets  slab[Bucket]
 	cursors  slab[Cursor]
 	w        *writer // the writer's state; nil in a read transaction
+	base     *group  // of a write transaction: the newest group whose changes it sees
 	onCommit []func()
 	stats    TxStats
 	touched  byte              // see touch

@@ -8,27 +8,33 @@ import (
 	"mmdb/page"
 )
 
-// A writer is what the one write transaction of a store works with. The writer lock protects it.
+// A writer is what the write transactions of a store work with. The writer lock protects it.
 type writer struct {
 	st    *Store
 	dirty *dirtySet
 
-	// The state of the file, as of the last commit.
+	// The state of the file, as of the newest sealed commit.
+	tip      *snapshot      // that commit: published, or on its way
 	space    *freelist.List // nil until the first write transaction
 	chain    []page.Link    // commit records since the last checkpoint, that one first
 	slots    [page.MetaSlots]metaSlot
 	fileSize int64
-	seen     bool // a written meta was read back through the mapping
 	marked   bool // this session has written, and markOpen has told so
 
-	// The running transaction.
-	nextTree page.Tree
-	start    page.No            // the high water when it began
-	freed    []freelist.Pending // what it frees of older commits, and of its own spilled pages
-	taken    []freelist.Extent  // what it got from the free list
-	written  []writtenRun       // what it has written
-	spilled  bool               // it wrote pages ahead of its commit
-	broken   error              // a change failed half way: it can't commit
+	// The open group and the running function.
+	group     *group             // nil while nobody has joined
+	last      *group             // the newest sealed one
+	reclaimed bool               // the free list was brought up to date for it
+	sealing   bool               // it is being sealed
+	start     page.No            // the high water when it began
+	nextTree  page.Tree          // for the next bucket
+	freed     []freelist.Pending // what it frees of older commits, and of its own spilled pages
+	taken     []freelist.Extent  // what it got from the free list
+	written   []writtenRun       // what it has written
+	spilled   bool               // it wrote pages ahead of its commit
+	broken    error              // a change of the function failed half way: it can't commit
+	mark      mark               // where the function began
+	commit    page.Commit        // what the pages that are being written belong to
 
 	// Buffers that are used again.
 	needed   []page.Commit
@@ -60,20 +66,42 @@ func newWriter(st *Store) *writer { return &writer{st: st, dirty: newDirtySet(st
 
 func (w *writer) close() { w.dirty.arena.Close() }
 
-// begin makes w ready for a transaction on top of commit m.
-func (w *writer) begin(m *page.Meta) error {
+// A mark is the state of the open group at the begin of a function: what a failure goes back to.
+type mark struct {
+	nextTree              page.Tree
+	freed, taken, written int     // lengths of lists
+	high                  page.No // the high water
+	spilled               bool
+}
+
+// beginFunction makes w ready for a function on top of the open group, or of the newest sealed commit.
+func (w *writer) beginFunction() error {
 	if w.space == nil {
-		if err := w.loadSpace(m); err != nil {
+		if err := w.loadSpace(&w.tip.meta); err != nil {
 			return err
 		}
 	}
-	w.unmapRetired(m.Commit)
-	w.space.Reclaim(w.neededCommits(m.Commit))
-	w.space.Trim(tailKept + uint64(w.space.HighWater())/16)
-	w.nextTree, w.start = m.NextTree, w.space.HighWater()
-	w.freed, w.taken, w.written = w.freed[:0], w.taken[:0], w.written[:0]
-	w.spilled, w.broken = false, nil
+	w.unmapRetired()
+	if w.group == nil {
+		w.freed, w.taken, w.written = w.freed[:0], w.taken[:0], w.written[:0]
+		w.spilled, w.nextTree, w.start = false, w.tip.meta.NextTree, w.space.HighWater()
+		if w.reclaimed = w.st.idle(); w.reclaimed {
+			w.reclaim()
+		}
+	}
+	w.broken = nil
+	w.mark = mark{w.nextTree, len(w.freed), len(w.taken), len(w.written), w.space.HighWater(), w.spilled}
+	w.dirty.nextFunction()
 	return nil
+}
+
+// reclaim makes free what no snapshot needs any more, and lowers the high water. No flush is in progress, and nothing was
+// taken for the open group yet.
+func (w *writer) reclaim() {
+	w.space.Reclaim(w.neededCommits(w.tip.meta.Commit))
+	w.space.Trim(tailKept + uint64(w.space.HighWater())/16)
+	w.start = w.space.HighWater()
+	w.mark.high = w.start
 }
 
 // tailKept is how many free pages at the end of the file are kept for the next commits when it shrinks (besides
@@ -144,7 +172,7 @@ func (w *writer) place(units []uint32) ([]page.No, error) {
 		return nil, err
 	}
 	nos, err := w.alloc(units, limit)
-	if err != nil && w.freeOlder() {
+	if err != nil && w.freeMore() {
 		nos, err = w.alloc(units, limit)
 	}
 	if err != nil {
@@ -218,11 +246,24 @@ func (w *writer) untake(n int, hw page.No) {
 	w.space.CutTo(hw)
 }
 
+// freeMore looks for free pages when there are none left, and reports whether it found some.
+func (w *writer) freeMore() bool {
+	if w.space.PendingPages() == 0 {
+		return false
+	}
+	before := w.space.FreePages()
+	if !w.sealing {
+		w.st.waitIdle()
+	}
+	w.space.Reclaim(w.neededCommits(w.tip.meta.Commit))
+	return w.space.FreePages() > before || w.freeOlder()
+}
+
 // freeOlder makes the pages that only older metas pin free, when space has run out, and reports whether there were any: the
 // newest commit's meta takes every slot, as it does after a clean close. Without it a full database could not use what a
 // deletion has freed, because only a further commit would.
 func (w *writer) freeOlder() bool {
-	if w.space.PendingPages() == 0 || w.st.failed() != nil {
+	if w.st.failed() != nil {
 		return false
 	}
 	m := w.slots[w.newestSlot()].meta
@@ -243,7 +284,7 @@ func (w *writer) freeOlder() bool {
 		return false
 	}
 	w.st.counts.flushes.Add(1)
-	if err := w.st.flushRange(0, page.MetaOffset(page.MetaSlots-1)+page.MetaBlock); err != nil {
+	if err := w.st.flushRange(w.st.mapping, 0, page.MetaOffset(page.MetaSlots-1)+page.MetaBlock); err != nil {
 		w.st.fail(fmt.Errorf("flush metas: %w", err))
 		return false
 	}
@@ -272,14 +313,15 @@ func (w *writer) write(e freelist.Extent, bufs [][]byte) error {
 	return w.st.file.WriteAt(bufs, int64(e.Page)<<w.st.shift)
 }
 
-// giveBack undoes everything that the transaction got from the free list.
-func (w *writer) giveBack() {
-	for _, e := range freelist.Normalize(w.taken) {
+// giveBack takes the open group back to m.
+func (w *writer) giveBack(m mark) {
+	for _, e := range freelist.Normalize(slices.Clone(w.taken[m.taken:])) {
 		w.st.verified.clear(e.Page, e.Len)
 		w.space.Return(e)
 	}
-	w.taken = w.taken[:0]
-	if w.space.HighWater() > w.start {
-		w.space.CutTo(w.start)
+	if w.space.HighWater() > m.high {
+		w.space.CutTo(m.high)
 	}
+	w.freed, w.taken, w.written = w.freed[:m.freed], w.taken[:m.taken], w.written[:m.written]
+	w.nextTree, w.spilled = m.nextTree, m.spilled
 }

@@ -1,12 +1,22 @@
 package tx
 
-// beginWrite takes the writer lock and starts a transaction on the newest commit.
-func (st *Store) beginWrite() (*Tx, error) {
+import (
+	"context"
+	"errors"
+
+	"mmdb/page"
+)
+
+// beginWrite takes the writer lock and starts a transaction on top of all that ran before. One that is alone in its commit
+// waits until that is published. A nil ctx waits for ever.
+func (st *Store) beginWrite(ctx context.Context, alone bool) (*Tx, error) {
 	if st.readOnly {
 		return nil, ErrDatabaseReadOnly
 	}
-	st.mu.Lock()
-	t, err := st.startWrite()
+	if err := st.lock(ctx); err != nil {
+		return nil, err
+	}
+	t, err := st.startWrite(alone)
 	if err != nil {
 		st.mu.Unlock()
 		return nil, err
@@ -14,39 +24,91 @@ func (st *Store) beginWrite() (*Tx, error) {
 	return t, nil
 }
 
-func (st *Store) startWrite() (t *Tx, err error) {
+// lock takes the writer lock, or gives up when ctx ends.
+func (st *Store) lock(ctx context.Context) error {
+	if ctx == nil || ctx.Done() == nil {
+		st.mu.Lock()
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if st.mu.TryLock() {
+		return nil
+	}
+	got := make(chan struct{})
+	go func() {
+		st.mu.Lock()
+		select {
+		case got <- struct{}{}:
+		case <-ctx.Done():
+			st.mu.Unlock()
+		}
+	}()
+	select {
+	case <-got:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (st *Store) startWrite(alone bool) (t *Tx, err error) {
 	defer st.guard(enter(), &err)
 	if st.closed {
 		return nil, ErrDatabaseNotOpen
 	}
+	w := st.w
+	if alone || w.group != nil && w.dirty.live >= min(groupMax, st.opts.MaxDirty/2) {
+		st.drain()
+	}
 	if err := st.failed(); err != nil {
 		return nil, err
 	}
-	s, w := st.published.Load(), st.w
-	if err := w.begin(&s.meta); err != nil {
+	if err := w.beginFunction(); err != nil {
 		return nil, err
 	}
-	t = &Tx{writable: true, w: w}
-	t.init(st, s)
+	t = &Tx{writable: true, w: w, base: w.last}
+	t.init(st, w.tip)
 	t.commit++
+	if g := w.group; g != nil {
+		t.base = g
+		t.commit = g.last + 1
+		t.root.hdr, t.root.born = g.root, g.last
+	}
 	return t, nil
 }
 
-// abort ends the write transaction t without a trace.
-func (t *Tx) abort() {
+// abort ends the write transaction t without a trace, and waits until what it has read is published: nobody acts on what
+// may not be. The error is of that.
+func (t *Tx) abort() error {
 	if t.done {
-		return
+		return nil
 	}
-	t.w.giveBack()
-	t.endWrite()
+	w := t.w
+	w.giveBack(w.mark)
+	if w.group == nil {
+		w.dirty.reset()
+	} else {
+		w.dirty.dropChanges()
+	}
+	return t.leave()
 }
 
-// endWrite gives the writer lock back.
+// leave ends t, which has no part in the open group, and waits until what it has read is published.
+func (t *Tx) leave() error {
+	t.endWrite()
+	t.store.mu.Unlock()
+	if t.base == nil {
+		return nil
+	}
+	return t.store.await(t.base)
+}
+
+// endWrite makes t unusable. The writer lock is still to be given back.
 func (t *Tx) endWrite() {
 	t.done = true
-	t.w.dirty.reset()
 	t.store.counts.add(&t.stats)
-	t.store.mu.Unlock()
 }
 
 // changed passes on the error of a change. One that is no misuse has left the change half done: then the transaction
@@ -71,10 +133,9 @@ func (t *Tx) Rollback() error {
 	case t.managed:
 		return ErrTxManaged
 	case t.writable:
-		t.abort()
-	default:
-		t.release()
+		return t.abort()
 	}
+	t.release()
 	return nil
 }
 
@@ -94,25 +155,96 @@ func (t *Tx) Commit() error {
 
 // finish commits t, or drops it if that fails, and runs the OnCommit functions.
 func (t *Tx) finish() error {
-	err := t.guardedCommit()
-	if err != nil {
-		t.abort()
+	if err := t.commitChanges(); err != nil {
 		return err
 	}
-	t.endWrite()
 	for _, fn := range t.onCommit {
 		fn()
 	}
 	return nil
 }
 
-func (t *Tx) guardedCommit() (err error) {
+// commitChanges makes the changes of t durable, with the group that it joins, and ends t.
+func (t *Tx) commitChanges() error {
+	st := t.store
+	changed, err := t.join()
+	switch {
+	case err != nil:
+		return bothErrors(err, t.abort())
+	case !changed:
+		return t.leave()
+	}
+	g := st.w.group
+	t.endWrite()
+	if st.tryLead() {
+		return st.sealAndFlush(true)
+	}
+	st.mu.Unlock()
+	return st.await(g)
+}
+
+// join makes the changes of t part of the open group, and reports whether there were any.
+func (t *Tx) join() (changed bool, err error) {
 	defer t.exitErr(enter(), &err)
-	if t.err != nil {
-		return t.err
+	st, w := t.store, t.w
+	if err := firstError(t.err, w.broken, st.failed()); err != nil {
+		return false, err
 	}
-	if t.w.broken != nil {
-		return t.w.broken
+	if err := t.root.fold(); err != nil {
+		return false, err
 	}
-	return t.commitChanges()
+	if !t.root.dirty && len(w.taken) == w.mark.taken {
+		return false, nil
+	}
+	if w.group != nil || !st.idle() {
+		if err := t.secureSpace(); err != nil {
+			return false, err
+		}
+	}
+	g := w.group
+	if g == nil {
+		g = st.newGroup()
+	}
+	g.size++
+	g.last, g.root = t.commit, t.root.hdr
+	w.group = g
+	w.dirty.keepChanges()
+	if w.spilled { // its pages carry the number of the commit already: it is the last of its group
+		st.waitIdle()
+	}
+	return true, nil
+}
+
+// secureSpace makes sure that the open group will find its places in the file with t in it, so that a full disk or database
+// fails only the function that was too much (I7). Where there is plenty nothing needs to be tried.
+func (t *Tx) secureSpace() error {
+	w := t.w
+	rec := page.Record{Checkpoint: w.checkpointDue()}
+	space := w.recordSpace(&rec) + uint32(len(w.freed)*freedMax>>t.shift)
+	need := uint64(w.dirty.used()>>t.shift) + uint64(space)
+	if tail := uint64(w.fileSize>>t.shift) - uint64(w.space.HighWater()); t.store.opts.MaxSize == 0 &&
+		(tail >= need || w.dirty.runs == 0 && space == 1 && w.space.FreePages() >= need) {
+		return nil
+	}
+	w.units, w.lens = w.units[:0], w.lens[:0]
+	if t.root.hdr.Root.Dirty() {
+		w.collect(t.root.hdr.Root)
+	}
+	before, high := len(w.taken), w.space.HighWater()
+	if _, err := w.place(append(w.lens, space)); err != nil {
+		return err
+	}
+	w.untake(before, high)
+	return nil
+}
+
+// freedMax is the most bytes that a freed extent takes in a commit record.
+const freedMax = 30
+
+// bothErrors joins the error of a function and the one of the state that it has read.
+func bothErrors(err, base error) error {
+	if base == nil {
+		return err
+	}
+	return errors.Join(err, base)
 }
