@@ -21,23 +21,24 @@ type flight struct {
 	one      [1][]byte
 }
 
-// land makes the flight durable and publishes it. locked says whether the caller holds the writer lock.
-func (st *Store) land(locked bool) error {
+// land makes the flight durable and publishes it, and returns how long that took. locked says whether the caller holds the writer lock.
+func (st *Store) land(locked bool) (took time.Duration, err error) {
 	f := &st.flight
 	from := time.Now()
 	if err := f.flush(st); err != nil {
-		return st.fail(err)
+		return 0, st.fail(err)
 	}
+	took = time.Since(from)
 	st.show(f.snap)
 	f.snap = nil
-	st.counts.landed(f.size, time.Since(from))
+	st.counts.landed(f.size, took)
 	if locked {
 		st.w.shrinkFile()
 	} else if st.mu.TryLock() {
 		st.w.shrinkFile()
 		st.mu.Unlock()
 	}
-	return nil
+	return took, nil
 }
 
 // flush makes the commit durable: its pages and its meta with one flush of the device, or the pages first. After

@@ -2,6 +2,7 @@ package tx
 
 import (
 	"sync"
+	"time"
 
 	"mmdb/page"
 )
@@ -32,14 +33,17 @@ const groupMax = 4 << 20
 func (st *Store) newGroup() *group { return &group{cond: sync.Cond{L: &st.flushMu}} }
 
 // tryLead reports whether the caller, who holds the writer lock, is to seal and flush the open group, because no flush
-// is in progress. Otherwise the end of that flush will ask somebody.
-func (st *Store) tryLead() bool {
+// is in progress. Otherwise the end of that flush will ask somebody. A member that has just joined does not lead while
+// others are waited for.
+func (st *Store) tryLead(member bool) bool {
 	st.flushMu.Lock()
 	defer st.flushMu.Unlock()
-	if st.flushing {
-		st.waiting = st.w.group
+	g := st.w.group
+	if st.flushing || member && g.size < st.reunion.target {
+		st.waiting, st.waitingSize = g, g.size
 		return false
 	}
+	st.reunion.end(true)
 	st.flushing, st.waiting = true, nil
 	return true
 }
@@ -62,17 +66,32 @@ func (st *Store) waitIdle() {
 
 // endFlush ends what tryLead began: g is published, or has failed with err. One of those who wait in the next group is
 // asked to lead.
-func (st *Store) endFlush(g *group, err error) {
+func (st *Store) endFlush(g *group, took time.Duration, err error) {
 	st.flushMu.Lock()
+	defer st.flushMu.Unlock()
 	st.flushing = false
 	g.done, g.err = true, err
 	g.cond.Broadcast()
-	if next := st.waiting; next != nil {
-		next.lead = true
-		next.cond.Signal()
+	if st.waiting != nil && (err != nil || !st.reunion.begin(g.size, st.waitingSize, took, st.gathered)) {
+		st.askToLead()
 	}
 	st.flushed.Broadcast()
-	st.flushMu.Unlock()
+}
+
+// gathered ends a reunion whose time is over.
+func (st *Store) gathered() {
+	st.flushMu.Lock()
+	defer st.flushMu.Unlock()
+	if st.reunion.target > 0 && st.waiting != nil {
+		st.askToLead()
+	}
+	st.reunion.end(false)
+}
+
+// askToLead asks one of those who wait in the open group to seal it. The caller holds flushMu.
+func (st *Store) askToLead() {
+	st.waiting.lead = true
+	st.waiting.cond.Signal()
 }
 
 // await waits until g is published, and returns why it failed. Whoever waits leads when asked to.
@@ -102,7 +121,7 @@ func (st *Store) await(g *group) error {
 
 // leadGroup seals and flushes g unless somebody did. The caller holds the writer lock, which is given back.
 func (st *Store) leadGroup(g *group) {
-	if st.w != nil && st.w.group == g && st.tryLead() {
+	if st.w != nil && st.w.group == g && st.tryLead(false) {
 		st.sealAndFlush(true)
 		return
 	}
@@ -117,10 +136,11 @@ func (st *Store) sealAndFlush(unlock bool) error {
 	if unlock {
 		st.mu.Unlock()
 	}
+	var took time.Duration
 	if err == nil {
-		err = st.land(!unlock)
+		took, err = st.land(!unlock)
 	}
-	st.endFlush(g, err)
+	st.endFlush(g, took, err)
 	return err
 }
 
@@ -131,7 +151,7 @@ func (st *Store) drain() {
 		if st.w == nil || st.w.group == nil {
 			return
 		}
-		if st.tryLead() {
+		if st.tryLead(false) {
 			st.sealAndFlush(false)
 		}
 	}
@@ -144,14 +164,14 @@ func (t *Tx) settleGroup() error {
 	if !t.writable || st.w.group == nil {
 		return nil
 	}
-	for st.waitIdle(); !st.tryLead(); st.waitIdle() {
+	for st.waitIdle(); !st.tryLead(false); st.waitIdle() {
 	}
 	g := st.w.group
 	err := st.w.seal(g, t)
 	if err == nil {
-		err = st.land(true)
+		_, err = st.land(true)
 	}
-	st.endFlush(g, err)
+	st.endFlush(g, 0, err)
 	if err != nil {
 		t.fail(err)
 		return err

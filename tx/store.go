@@ -40,12 +40,14 @@ type Store struct {
 	counts  counters
 
 	// The flush in progress. Lock order: mu, then flushMu; nothing is held across a flush.
-	flushMu  sync.Mutex
-	flushing bool      // somebody leads: the flight is theirs
-	waiting  *group    // the open group, if somebody has joined it since the flush began
-	flushed  sync.Cond // on flushMu: flushing has ended
-	flight   flight
-	seen     bool // a written meta was read back through the mapping
+	flushMu     sync.Mutex
+	flushing    bool      // somebody leads: the flight is theirs
+	waiting     *group    // the open group, if somebody has joined it since the flush began
+	waitingSize int       // functions in it
+	flushed     sync.Cond // on flushMu: flushing has ended
+	reunion     reunion
+	flight      flight
+	seen        bool // a written meta was read back through the mapping
 
 	mu      sync.Mutex // the writer lock: protects all below
 	closed  bool

@@ -176,7 +176,7 @@ func (t *Tx) commitChanges() error {
 	}
 	g := st.w.group
 	t.endWrite()
-	if st.tryLead() {
+	if st.tryLead(true) {
 		return st.sealAndFlush(true)
 	}
 	st.mu.Unlock()
