@@ -38,6 +38,7 @@ type layer struct {
 var layers = map[string]layer{
 	"cmd/mmdb": {own: []string{"mmdb", "mmdb/page", "mmdb/mmapfile"}, tool: true, others: []string{
 		"github.com/spf13/cobra", "github.com/schollz/progressbar/v3", "golang.org/x/term", "go.etcd.io/bbolt",
+		"github.com/charmbracelet/bubbletea", "github.com/charmbracelet/bubbles/textinput", "github.com/charmbracelet/lipgloss",
 		"go.etcd.io/bbolt/errors", "golang.org/x/image/font", "golang.org/x/image/font/basicfont", "golang.org/x/image/math/fixed"}},
 	"fuzz":     {own: []string{"mmdb", "mmdb/mmapfile"}, others: libraryModules},
 	".":        {own: []string{"mmdb/tx", "mmdb/page"}, library: true},

@@ -14,9 +14,9 @@ import (
 	"mmdb"
 )
 
-// TestMain makes the test binary the tool when a torture run starts it as a child.
+// TestMain makes the test binary the tool when a torture run starts it as a child, or a test in a terminal.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == tortureWorker {
+	if len(os.Args) > 1 && os.Args[1] == tortureWorker || os.Getenv(asTool) != "" {
 		os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	os.Exit(m.Run())
