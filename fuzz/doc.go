@@ -39,6 +39,16 @@
 // which a flush fails, the process dies, the next one finds in the page cache
 // what the device lacks, and then the power goes.
 //
+// # Crowds
+//
+// A Crowd is clients that commit to one database at once, on flushes that take a while, so that their functions
+// share commits. Some fail, panic, leave their goroutine, change nothing, run alone between Begin and Commit, or run
+// Check, which publishes the open group. Each compares what it sees with the model of the function before it, and its
+// Trace is crashed like others: an image must hold what the last function of some group left, and nothing older than
+// what anybody was promised. A function that failed or changed nothing is promised the state that it has read.
+// Clients run as the scheduler lets them, so a failure may not come again with its seed: its image is kept, and the
+// test prints the last events.
+//
 // # Teeth
 //
 // That nothing is found proves little unless the suite can find something.
@@ -64,6 +74,11 @@
 //	one flush for a large commit        crash                         167
 //	no flush of the directory           crash during creation        2751
 //	creation settles its metas          process death, power loss    4094
+//	publish a group before the flush    a crowd's readers               0
+//	acknowledge a group early           crash of a crowd              200
+//	do not wait for what was read       crash of a crowd              180
+//	keep what a failed function took    a crowd's functions             0
+//	reuse pages during a flush          crash of a crowd             1000
 //
 // One more, to leave a rejected meta in its slot, does no harm by itself: the
 // next meta goes to an invalid slot first.

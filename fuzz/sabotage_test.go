@@ -35,6 +35,11 @@ var bugs = []struct {
 	{"one flush for a large commit", tx.BugOneFlushSpill, huntTwoPhase, true},
 	{"no flush of the directory", tx.BugNoDirSync, huntCreation, true},
 	{"settle at creation", tx.BugSettleEarly, huntCreationClosely, true},
+	{"publish a group early", tx.BugPublishEarly, huntCrowd, false},
+	{"acknowledge a group early", tx.BugAckEarly, huntCrowd, false},
+	{"do not wait for what was read", tx.BugLeaveEarly, huntCrowd, false},
+	{"keep what a failed function took", tx.BugKeepFailed, huntCrowd, false},
+	{"reuse pages during a flush", tx.BugReuseInFlight, huntCrowd, false},
 }
 
 // A hunt looks for a bug in one way and returns how many images that took and

@@ -22,6 +22,10 @@ const (
 	BugOneFlushSpill                  // a large or spilled commit is flushed once only, and not verified
 	BugNoDirSync                      // creation does not flush the directory
 	BugSettleEarly                    // creation writes its meta as settled
+	BugAckEarly                       // who joins a group is told before its flush
+	BugLeaveEarly                     // a function that fails or changes nothing ends before what it has read is durable
+	BugKeepFailed                     // what a failed function took and freed stays in its group
+	BugReuseInFlight                  // while a commit is flushed, what the one before it needs is used again
 )
 
 // Sabotage switches mistakes on in databases opened with o. It is for the crash suite.

@@ -87,6 +87,8 @@ func (w *writer) beginFunction() error {
 		w.spilled, w.nextTree, w.start = false, w.tip.meta.NextTree, w.space.HighWater()
 		if w.reclaimed = w.st.idle(); w.reclaimed {
 			w.reclaim()
+		} else if w.st.sabotaged(BugReuseInFlight) {
+			w.space.Reclaim([]page.Commit{w.tip.meta.Commit})
 		}
 	}
 	w.broken = nil

@@ -86,7 +86,9 @@ func (t *Tx) abort() error {
 		return nil
 	}
 	w := t.w
-	w.giveBack(w.mark)
+	if !t.store.sabotaged(BugKeepFailed) {
+		w.giveBack(w.mark)
+	}
 	if w.group == nil {
 		w.dirty.reset()
 	} else {
@@ -99,7 +101,7 @@ func (t *Tx) abort() error {
 func (t *Tx) leave() error {
 	t.endWrite()
 	t.store.mu.Unlock()
-	if t.base == nil {
+	if t.base == nil || t.store.sabotaged(BugLeaveEarly) {
 		return nil
 	}
 	return t.store.await(t.base)
@@ -180,6 +182,10 @@ func (t *Tx) commitChanges() error {
 		return st.sealAndFlush(true)
 	}
 	st.mu.Unlock()
+	if st.sabotaged(BugAckEarly) {
+		go st.await(g)
+		return nil
+	}
 	return st.await(g)
 }
 

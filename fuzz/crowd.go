@@ -1,0 +1,367 @@
+package fuzz
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"mmdb"
+	"mmdb/mmapfile"
+)
+
+// A Crowd is clients that commit to one database at the same time, so that their transactions share commits. Each transaction is
+// compared with the model while it runs, and what each was promised, and when, goes into a trace.
+//
+// Each function leaves a state. Their ids follow each other in the order in which they ran. A crash may leave only states that a
+// meta was written for: those that the last function of a group left.
+type Crowd struct {
+	Path    string
+	Options mmdb.Options // the seam is called for what the recorder has seen
+	Seed    uint64
+	Clients int
+	Each    int // transactions of each client in a session
+	Fail    int // the number of the flush of a commit that fails, counted from 1; 0 is none
+
+	rec *Recorder
+	db  *mmdb.DB
+
+	mu      sync.Mutex
+	rng     *rand.Rand // of pauses
+	open    bool
+	all     []*Model // the states of the trace
+	first   int      // the id of the empty database
+	ids     []int    // of each id from the first, its state: the functions of lost commits have theirs too, and their ids come again
+	metas   []int    // the ids that metas were written for, counted from the first, from the newest that is certain
+	acked   int      // the newest that was promised
+	landed  int      // the newest that was flushed
+	flushes int      // of commits
+	broken  bool     // a flush has failed
+	err     error    // what is wrong by itself
+	largest int      // functions in a group
+	kinds   map[string]int
+}
+
+// CrowdProfile is what the functions of a Crowd do.
+var CrowdProfile = newProfile(9000, 40, false, map[Kind]int{
+	OpPut: 24, OpGet: 3, OpDelete: 8, OpPutReserve: 3, OpFill: 6, OpDrop: 5, OpDeleteRange: 4,
+	OpEnsure: 2, OpDeleteBucket: 2, OpMove: 2, OpSequence: 2, OpWalk: 2,
+})
+
+// crowdKinds are the transactions of the clients, some more than once, so that they come more often.
+var crowdKinds = []string{"update", "update", "update", "update", "update", "update", "update", "update",
+	"begin", "error", "error", "panic", "exit", "rollback", "nothing", "view", "view", "check", "large"}
+
+// crowdBucket is where each function says which one it is.
+const crowdBucket = "crowd"
+
+// errGivesUp is how a function of a client fails.
+var errGivesUp = errors.New("fuzz: a function gives up")
+
+// Run lets the clients work on a new database for so many sessions, each from Open to Close, and returns the trace.
+func (c *Crowd) Run(sessions int) (*Trace, error) {
+	c.rng, c.first = rand.New(rand.NewPCG(c.Seed, 0)), -1
+	c.rec = NewRecorder(c.pause)
+	c.all, c.ids, c.metas, c.kinds = []*Model{{}}, []int{0}, []int{0}, map[string]int{}
+	for s := range sessions {
+		if err := c.session(uint64(s)); err != nil {
+			return nil, fmt.Errorf("session %d: %w", s, err)
+		}
+	}
+	return &Trace{DB: c.Path, Events: c.rec.Events(), States: c.all}, nil
+}
+
+func (c *Crowd) session(number uint64) error {
+	o := c.Options
+	o.Seam = c.seam
+	db, err := mmdb.Open(c.Path, 0o600, &o)
+	if err != nil {
+		return fmt.Errorf("open: %w", err)
+	}
+	c.db = db
+	if err := db.View(c.found); err != nil {
+		return errors.Join(err, db.Close())
+	}
+	var wg sync.WaitGroup
+	for i := range c.Clients {
+		id := number*uint64(c.Clients) + uint64(i)
+		cl := &crowdClient{Crowd: c, rng: rand.New(rand.NewPCG(c.Seed, id+1)), src: FromSeed(mix(c.Seed)+id, 1<<30)}
+		wg.Go(func() { cl.work() })
+	}
+	wg.Wait()
+	c.largest = max(c.largest, int(db.Stats().LargestGroup))
+	err = db.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.open = false
+	switch {
+	case c.err != nil:
+		return c.err
+	case err != nil && !c.broken:
+		return fmt.Errorf("close: %w", err)
+	case !c.broken && c.acked != c.metas[len(c.metas)-1]:
+		return mismatch("all functions have ended, state %d was promised, and %d was the last", c.acked, c.metas[len(c.metas)-1])
+	}
+	return nil
+}
+
+// found learns which state the database holds when a session begins.
+func (c *Crowd) found(tx *mmdb.Tx) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.first < 0 {
+		c.first = tx.ID()
+	}
+	id := tx.ID() - c.first
+	if !slices.Contains(c.metas, id) || id < c.acked {
+		return mismatch("the database holds commit %d, possible were %v from %d on", id, c.metas, c.acked)
+	}
+	c.ids, c.metas, c.acked, c.landed = c.ids[:id+1], []int{id}, id, id
+	c.broken, c.open = false, true
+	c.mark()
+	return errors.Join(checkClean(tx), compareSum(tx, c.model(id)))
+}
+
+// model returns the state that the function with an id left, counted from the first.
+func (c *Crowd) model(id int) *Model { return c.all[c.ids[id]] }
+
+// mark notes which states a crash may leave from now on: those that metas were written for, from the newest that was promised.
+func (c *Crowd) mark() {
+	var accept []int
+	for _, id := range c.metas {
+		if id >= c.acked {
+			accept = append(accept, c.ids[id])
+		}
+	}
+	c.rec.Accept(accept...)
+}
+
+// wrong keeps the first thing that is wrong.
+func (c *Crowd) wrong(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.err = err
+	}
+}
+
+// ack takes the promise that what the function with an id left is durable.
+func (c *Crowd) ack(id int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if id > c.acked {
+		c.acked = id
+		c.mark()
+	}
+}
+
+// metaCommit is where a meta has its commit number, in bytes.
+const metaCommit = 48
+
+// seam notes for which states metas are written and flushed, records, and pauses.
+func (c *Crowd) seam(op mmapfile.Op, do func(mmapfile.Op) (int, error)) (int, error) {
+	c.mu.Lock()
+	flushed := c.metas[len(c.metas)-1]
+	if c.open && op.Kind == mmapfile.OpWrite && op.Offset < metaEnd && op.Path == c.Path {
+		id := int(binary.LittleEndian.Uint64(op.Data[0][metaCommit:])) - c.first
+		switch {
+		case id < len(c.ids) && id > flushed:
+			c.metas = append(c.metas, id)
+			c.mark()
+		case id >= len(c.ids) && c.err == nil:
+			c.err = mismatch("a meta is written for commit %d, which is no function's", id+c.first)
+		}
+	}
+	c.mu.Unlock()
+	n, err := c.rec.Seam(op, do)
+	if err == nil && op.Kind == mmapfile.OpMsync {
+		c.mu.Lock()
+		c.landed = max(c.landed, flushed)
+		c.mu.Unlock()
+	}
+	return n, err
+}
+
+// pause makes flushes take a while, so that groups form, and one of them fail.
+func (c *Crowd) pause(op mmapfile.Op, do func(mmapfile.Op) (int, error)) (int, error) {
+	if op.Kind != mmapfile.OpMsync {
+		return do(op)
+	}
+	c.mu.Lock()
+	if c.open {
+		c.flushes++
+	}
+	fails := c.open && c.flushes == c.Fail
+	c.broken = c.broken || fails
+	pause := time.Duration(c.rng.IntN(400)) * time.Microsecond
+	c.mu.Unlock()
+	time.Sleep(pause)
+	if fails {
+		return 0, syscall.EIO
+	}
+	return do(op)
+}
+
+// A crowdClient is one goroutine of a Crowd.
+type crowdClient struct {
+	*Crowd
+	runner Runner
+	rng    *rand.Rand
+	src    *Source
+}
+
+// work makes transactions until the session ends, or writes are refused.
+func (c *crowdClient) work() {
+	for range c.Each {
+		kind := crowdKinds[c.rng.IntN(len(crowdKinds))]
+		c.mu.Lock()
+		c.kinds[kind]++
+		stop := c.err != nil
+		c.mu.Unlock()
+		switch {
+		case stop:
+			return
+		case kind == "view":
+			if err := c.db.View(c.view); err != nil {
+				c.wrong(fmt.Errorf("view: %w", err))
+			}
+		case !c.write(kind):
+			return
+		}
+	}
+}
+
+// view compares what a reader sees, and makes sure that it may see it.
+func (c *crowdClient) view(tx *mmdb.Tx) error {
+	id := tx.ID() - c.first
+	c.mu.Lock()
+	landed, known := c.landed, slices.Contains(c.metas, id)
+	var m *Model
+	if known {
+		m = c.model(id)
+	}
+	c.mu.Unlock()
+	if !known || id > landed {
+		return mismatch("a reader sees what function %d left: the newest that was flushed is %d", id, landed)
+	}
+	return compareSum(tx, m)
+}
+
+// write makes a write transaction of a kind, and takes what its end promises. It reports whether more can follow.
+func (c *crowdClient) write(kind string) bool {
+	id := -1
+	work := func(tx *mmdb.Tx) (err error) {
+		id, err = c.function(tx, kind)
+		return err
+	}
+	err := c.run(kind, work)
+	c.mu.Lock()
+	broken := c.broken
+	c.mu.Unlock()
+	switch {
+	case err == nil:
+		c.ack(id)
+	case broken && (errors.Is(err, mmdb.ErrFailed) || errors.Is(err, syscall.EIO) || errors.Is(err, errGivesUp)):
+		return !broken
+	case errors.Is(err, errGivesUp):
+		c.ack(id - 1) // what it has read
+	default:
+		c.wrong(fmt.Errorf("%s: %w", kind, err))
+	}
+	return true
+}
+
+// run makes a write transaction of work. Where work panics or leaves its goroutine, that is its error.
+func (c *crowdClient) run(kind string, work func(*mmdb.Tx) error) (err error) {
+	switch kind {
+	case "begin", "rollback":
+		tx, err := c.db.Begin(true)
+		if err != nil {
+			return err
+		}
+		if err := work(tx); err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
+		return tx.Commit()
+	case "exit":
+		end := make(chan error, 2)
+		go func() {
+			defer func() { end <- errGivesUp }()
+			end <- c.db.Update(work)
+		}()
+		return <-end
+	}
+	defer func() {
+		if p := recover(); p == errGivesUp {
+			err = errGivesUp
+		} else if p != nil {
+			panic(p)
+		}
+	}()
+	return c.db.Update(work)
+}
+
+// function is what a transaction does. It returns its id, counted from the first.
+func (c *crowdClient) function(tx *mmdb.Tx, kind string) (id int, err error) {
+	id = tx.ID() - c.first
+	m, err := c.before(id)
+	if err != nil {
+		return id, err
+	}
+	if kind == "nothing" {
+		return id - 1, compareSum(tx, m)
+	}
+	if kind == "check" { // publishes what ran before, and goes on
+		if err := checkClean(tx); err != nil {
+			return id, err
+		}
+	}
+	if err := c.runner.body(tx, m, Generate(c.src, CrowdProfile, 1+c.rng.IntN(6))); err != nil {
+		return id, err
+	}
+	size := 20
+	if kind == "large" {
+		size = 70000 + c.rng.IntN(30000)
+	}
+	for _, o := range []Op{
+		{Kind: OpPut, Path: []string{crowdBucket}, Key: []byte(kind), Size: size, Seed: uint32(id)},
+		{Kind: OpPut, Path: []string{crowdBucket}, Key: []byte("newest"), Size: 8, Seed: uint32(id)},
+	} {
+		if err := c.runner.op(tx, m, o); err != nil {
+			return id, err
+		}
+	}
+	switch kind {
+	case "error", "rollback":
+		return id, errGivesUp
+	case "panic":
+		panic(errGivesUp)
+	case "exit":
+		runtime.Goexit()
+	}
+	c.after(id, m)
+	return id, nil
+}
+
+// before returns a copy of what the function before the one with an id left.
+func (c *Crowd) before(id int) (*Model, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if id < 1 || id > len(c.ids) {
+		return nil, mismatch("a function has the id %d, after %d functions", id, len(c.ids)-1)
+	}
+	return c.model(id - 1).Clone(), nil
+}
+
+// after takes what the function with an id left, as it succeeds.
+func (c *Crowd) after(id int, m *Model) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ids = append(c.ids[:id], len(c.all))
+	c.all = append(c.all, m)
+}

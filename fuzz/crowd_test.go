@@ -1,0 +1,127 @@
+package fuzz
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"mmdb"
+)
+
+// crowdOptions returns the options of the crowd with this seed: most spill now and then.
+func crowdOptions(seed uint64) mmdb.Options {
+	o := mmdb.Options{MaxDirty: []int64{0, 32 << 10, 128 << 10}[seed%3]}
+	switch seed % 7 {
+	case 3:
+		o.TwoPhase = true
+	case 5:
+		o.PageSize = 16384
+	}
+	return o
+}
+
+// crowdTrace records clients that commit at once, in two sessions.
+func crowdTrace(t testing.TB, seed uint64, o mmdb.Options) (*Trace, *Crowd, error) {
+	t.Helper()
+	c := &Crowd{Path: filepath.Join(imageDir(t), "db"), Options: o, Seed: seed, Clients: 6, Each: 12}
+	if brief() {
+		c.Each = 5
+	}
+	if seed%4 == 2 {
+		c.Fail = 3 + int(seed/4%5)
+	}
+	tr, err := c.Run(2)
+	return tr, c, err
+}
+
+// TestCrashConcurrentCommits crashes clients that commit at once at every event: what is left is what some group left, not older than anything
+// that was promised to any of them. That includes those that failed, or only read: what they have seen must not go either.
+func TestCrashConcurrentCommits(t *testing.T) {
+	want, started := scaled(8000), time.Now()
+	var until time.Time
+	if *crashFor > 0 {
+		until = started.Add(*crashFor)
+	}
+	total, largest, kinds := CrashReport{}, 0, map[string]int{}
+	for seed := *crashSeed; ; seed++ {
+		o := crowdOptions(seed)
+		tr, c, err := crowdTrace(t, seed, o)
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		largest = max(largest, c.largest)
+		for k, n := range c.kinds {
+			kinds[k] += n
+		}
+		o.PageSize = 0
+		report, err := crashAll(t, tr, CrashConfig{Seed: seed, Extra: 8, Recrash: 601, Until: until, Keep: keepDir(t), Options: o})
+		total.Images += report.Images
+		total.Recrashes += report.Recrashes
+		total.Points += report.Points
+		if err != nil {
+			t.Fatal(explain(tr, seed, err))
+		}
+		if until.IsZero() && total.Images+total.Recrashes >= want || !until.IsZero() && time.Now().After(until) {
+			break
+		}
+	}
+	t.Logf("%+v in %v, groups of up to %d: %v", total, time.Since(started).Round(time.Millisecond), largest, kinds)
+	if largest < 2 {
+		t.Error("no two functions shared a commit")
+	}
+}
+
+// explain adds the last events before a crash: clients run as the scheduler lets them, so it does not happen again in the same way.
+func explain(tr *Trace, seed uint64, err error) error {
+	err = fmt.Errorf("seed %d: %w", seed, err)
+	var failed *CrashError
+	if !errors.As(err, &failed) {
+		return err
+	}
+	for i := max(0, failed.Event-40); i <= failed.Event; i++ {
+		err = fmt.Errorf("%w\n%d %s", err, i, tr.Events[i])
+	}
+	return err
+}
+
+// huntCrowd crashes clients that commit at once.
+func huntCrowd(t *testing.T, o mmdb.Options) (images int, found error) {
+	for seed := uint64(1); seed < 20 && found == nil; seed++ {
+		run := o
+		run.MaxDirty = crowdOptions(seed).MaxDirty
+		tr, _, err := crowdTrace(t, seed, run)
+		if err != nil {
+			return images, fmt.Errorf("the run itself: %w", err)
+		}
+		report, err := crashAll(t, tr, CrashConfig{Seed: seed, Extra: 4, Options: run})
+		images, found = images+report.Images, err
+	}
+	return images, found
+}
+
+// TestConcurrentCommitsAreMarked: the marks of a trace of clients that commit at once name groups, and few.
+func TestConcurrentCommitsAreMarked(t *testing.T) {
+	tr, c, err := crowdTrace(t, 1, mmdb.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[int]bool{}
+	for _, e := range tr.Events {
+		if e.Kind != EventMark {
+			continue
+		}
+		if len(e.Accept) == 0 || len(e.Accept) > 3 || !slices.IsSorted(e.Accept) {
+			t.Fatalf("%s", e)
+		}
+		for _, s := range e.Accept {
+			seen[s] = true
+		}
+	}
+	if len(seen) >= len(tr.States) {
+		t.Errorf("all of %d states are accepted somewhere: there were no groups", len(tr.States))
+	}
+	t.Logf("%d of %d states, the largest group %d", len(seen), len(tr.States), c.largest)
+}
