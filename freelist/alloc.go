@@ -121,18 +121,32 @@ func (a *allocation) placeMulti(pages uint64) {
 	}
 }
 
-// shortRun is the length of runs that are filled only when the high water has reached the target.
-const shortRun = 8
+// Runs of less than shortRun pages are filled only when the high water has reached the target. But one run in shortShare pages
+// may be short, and where few pages are free, all are: so a database is small that is loaded in order, where a commit
+// frees little of what it writes.
+const (
+	shortRun   = 8
+	shortShare = 16
+)
 
 // takeSingles takes free runs for n single pages: whole ones from the longest downwards, each power of two in the order
 // of the file, and the best fit for the last pages.
 func (a *allocation) takeSingles(n uint64, limit page.No) {
 	l := a.l
-	raised := false
+	raised, few := false, 2+n/shortShare
+	if l.free.pages <= n/2 {
+		few = n
+	}
 	least := uint64(1) << 63
 	for n > 0 {
 		longest := l.free.longest()
-		if longest < shortRun && !raised {
+		if longest < min(shortRun, n) && !raised && l.target > 0 {
+			if few > 0 && longest > 0 {
+				few -= 1
+				e, _ := l.bestFit(longest)
+				n -= a.take(e)
+				continue
+			}
 			raised = true
 			n -= a.raiseFor(n, min(limit, l.target))
 			continue
@@ -143,9 +157,7 @@ func (a *allocation) takeSingles(n uint64, limit page.No) {
 		if longest >= n {
 			e, _ := l.bestFit(n)
 			e.Len = n
-			l.free.remove(e)
-			a.runs = append(a.runs, e)
-			n = 0
+			n -= a.take(e)
 			break
 		}
 		for least > longest {
@@ -155,6 +167,13 @@ func (a *allocation) takeSingles(n uint64, limit page.No) {
 	}
 	slices.SortFunc(a.runs, byPage)
 	a.rest += n
+}
+
+// take takes e for single pages.
+func (a *allocation) take(e Extent) uint64 {
+	a.l.free.remove(e)
+	a.runs = append(a.runs, e)
+	return e.Len
 }
 
 // takeRuns takes free runs of at least so many pages, but less than n in all. It returns how many it took.

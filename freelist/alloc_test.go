@@ -63,6 +63,36 @@ func TestAllocWithoutSpaceChangesNothing(t *testing.T) {
 	}
 }
 
+// TestShortRunsWaitForTheTarget: while the high water is below the target it rises, but for a few short runs.
+func TestShortRunsWaitForTheTarget(t *testing.T) {
+	var holes []Extent
+	for p := page.No(10); p < 90; p += 4 {
+		holes = append(holes, Extent{p, 2})
+	}
+	units := slices.Repeat([]uint32{1}, 12)
+	for _, c := range []struct {
+		target page.No
+		long   bool // there is a long run too
+		hw     page.No
+	}{
+		{0, false, 100},
+		{95, false, 100},
+		{200, false, 108}, // four pages in two of the holes
+		{103, false, 103},
+		{200, true, 100},
+	} {
+		l := withFree(100, holes...)
+		if c.long {
+			l.Return(Extent{91, 8})
+		}
+		l.SetTarget(c.target)
+		if _, err := l.Alloc(units, nil, 0); err != nil || l.HighWater() != c.hw {
+			t.Errorf("%+v: high water %d, %v", c, l.HighWater(), err)
+		}
+		validate(t, l)
+	}
+}
+
 // TestLimitIsOnTheHighWater: free pages above the limit, or below one that was lowered,
 // may be used.
 func TestLimitIsOnTheHighWater(t *testing.T) {

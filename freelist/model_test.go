@@ -106,6 +106,11 @@ func (m *model) alloc() {
 	if m.rng.IntN(2) == 0 {
 		limit = m.hw() + page.No(m.rng.IntN(20)) - min(5, page.No(len(m.cells)))
 	}
+	target := page.No(0)
+	if m.rng.IntN(2) == 0 {
+		target = m.hw() + page.No(m.rng.IntN(20)) - min(5, page.No(len(m.cells)))
+	}
+	m.l.SetTarget(target)
 	longest, longestFit := m.runs(units)
 	prefix := []page.No{7, 7}
 	got, err := m.l.Alloc(units, prefix, limit)
@@ -121,7 +126,7 @@ func (m *model) alloc() {
 	}
 	old := m.hw()
 	m.take(units, got[2:], limit)
-	m.checkLayout(units, got[2:], old, longest, longestFit)
+	m.checkLayout(units, got[2:], old, target, longest, longestFit)
 	m.compare("alloc")
 	if m.rng.IntN(4) == 0 {
 		m.abort(units, got[2:], old)
@@ -171,7 +176,7 @@ func (m *model) take(units []uint32, at []page.No, limit page.No) {
 }
 
 // checkLayout checks that the units stand in as few runs as Alloc promises.
-func (m *model) checkLayout(units []uint32, at []page.No, old page.No, longest, fit uint64) {
+func (m *model) checkLayout(units []uint32, at []page.No, old, target page.No, longest, fit uint64) {
 	var last page.No
 	singleAbove := false
 	for i, p := range at {
@@ -182,7 +187,7 @@ func (m *model) checkLayout(units []uint32, at []page.No, old page.No, longest, 
 			if p <= last {
 				m.t.Fatalf("single pages do not ascend: %v", at)
 			}
-			last, singleAbove = p, singleAbove || p >= old
+			last, singleAbove = p, singleAbove || p >= max(old, target)
 		} else if p+page.No(units[i]) > old && uint64(units[i]) > longest {
 			continue // fits nowhere
 		}

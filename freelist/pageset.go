@@ -174,6 +174,9 @@ func (s *pageSet) remove(e Extent) {
 
 // change makes the pages of e, none of which is so, present or absent.
 func (s *pageSet) change(e Extent, in bool) {
+	if e.Len == 0 {
+		panic("freelist: invariant: an extent has a page")
+	}
 	for p, end := e.Page, e.End(); p < end; {
 		i := uint64(p) / blockPages
 		for uint64(len(s.blocks)) <= i {

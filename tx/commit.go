@@ -43,10 +43,8 @@ func (w *writer) writeGroup(g *group) (err error) {
 	if !w.reclaimed && len(w.taken) == 0 {
 		w.reclaim()
 	}
-	w.units, w.lens, w.commit = w.units[:0], w.lens[:0], g.last
-	if g.root.Root.Dirty() {
-		w.collect(g.root.Root)
-	}
+	w.commit = g.last
+	w.gather(g.root.Root)
 	base := &w.tip.meta
 	rec := page.Record{PageSize: uint32(w.st.pageSize), Salt: w.st.salt, Commit: g.last, Base: base.Commit,
 		Prev: w.chain[len(w.chain)-1], NextTree: w.nextTree, Checkpoint: w.checkpointDue()}

@@ -41,6 +41,10 @@ type Options struct {
 	// MaxDirty is how many bytes of changed pages a transaction keeps in memory before it writes finished
 	// ones ahead of its commit (which then takes two flushes); zero is 64 MiB.
 	MaxDirty int64
+	// Slack is how many times as large as its pages in use the file may become so that commits are written in few runs,
+	// which is what random writes cost most on a device. At 1 pages go into any hole: the file is as small as it can
+	// be. Zero is 1.5. Commits of much of the database, and databases of less than some megabytes, take less.
+	Slack float64
 	// Guard gives each read transaction a mapping of its own, unmapped when it ends, so that a use of a slice after its
 	// transaction faults at once instead of now and then. It is for the tests of programs that use mmdb: a transaction
 	// then costs some tens of microseconds.
@@ -68,6 +72,9 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if r.MaxDirty <= 0 {
 		r.MaxDirty = defaultMaxDirty
+	}
+	if r.Slack == 0 {
+		r.Slack = defaultSlack
 	}
 	if r.Immutable {
 		r.ReadOnly = true

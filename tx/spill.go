@@ -21,8 +21,8 @@ func (t *Tx) spill() error {
 	if w.dirty.used() <= t.store.opts.MaxDirty/2 {
 		return nil
 	}
-	w.units, w.lens, w.commit = w.units[:0], w.lens[:0], t.commit
-	w.collect(t.root.hdr.Root)
+	w.commit = t.commit
+	w.gather(t.root.hdr.Root)
 	nos, err := w.place(w.lens)
 	if err != nil {
 		return err

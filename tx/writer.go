@@ -32,6 +32,7 @@ type writer struct {
 	taken     []freelist.Extent  // what it got from the free list
 	written   []writtenRun       // what it has written
 	spilled   bool               // it wrote pages ahead of its commit
+	noSlack   int                // so often the file does not grow for the sake of long runs
 	broken    error              // a change of the function failed half way: it can't commit
 	mark      mark               // where the function began
 	commit    page.Commit        // what the pages that are being written belong to
@@ -41,6 +42,7 @@ type writer struct {
 	places   []page.No
 	lens     []uint32
 	units    []uint32
+	ordered  []uint32
 	buf      []byte
 	bufs     [][]byte
 	one      [1][]byte // for a write of one buffer
@@ -209,12 +211,24 @@ func (w *writer) roomFor(units []uint32, limit page.No) bool {
 	return w.space.FreePages()+uint64(max(limit, w.space.HighWater())-w.space.HighWater()) >= need+reserve
 }
 
-// alloc is place without a second try.
+// alloc is place without a second try for want of free pages.
 func (w *writer) alloc(units []uint32, limit page.No) ([]page.No, error) {
 	if !w.roomFor(units, limit) {
 		return nil, freelist.ErrFull
 	}
+	target := w.aim(units)
+	nos, err := w.allocTo(units, limit, target)
+	if err != nil && target > 0 { // the disk may be full, and there may be free pages
+		w.noSlack = slackPause
+		nos, err = w.allocTo(units, limit, 0)
+	}
+	return nos, err
+}
+
+// allocTo is alloc with a high water up to which the file grows rather than that short runs are used.
+func (w *writer) allocTo(units []uint32, limit, target page.No) ([]page.No, error) {
 	old, before := w.space.HighWater(), len(w.taken)
+	w.space.SetTarget(target)
 	nos, err := w.space.Alloc(units, w.places[:0], limit)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,71 @@
+package tx
+
+import "mmdb/page"
+
+// What bounds random writes is how many separate runs reach the device. So a commit's pages are ordered such that
+// those which die together stand together: leaves first, in key order, then branches level by level. Branches change
+// in nearly every commit; where they stand there is soon a free run again. And the file may be larger than what is in
+// use, so that there are free runs: in a full one every page would go into a hole of its own.
+
+// defaultSlack is Options.Slack when it is zero, for commits of less than one in largeShare of the pages in use. Larger ones
+// replace so much at once that slack would win little: largeSlack is for them.
+const (
+	defaultSlack = 1.5
+	largeSlack   = 1.15
+	largeShare   = 64
+)
+
+// slackMin is the number of pages in use from which a database has slack. A smaller one takes little space anyway, and its
+// commits few runs.
+const slackMin = 1024
+
+// gather makes w.units the dirty pages under ref in the order in which they are placed.
+func (w *writer) gather(ref page.Ref) {
+	w.units, w.lens = w.units[:0], w.lens[:0]
+	if !ref.Dirty() {
+		return
+	}
+	w.collect(ref)
+	all, top := w.units, uint8(0)
+	for _, u := range all {
+		top = max(top, page.Level(w.dirty.entries[u].buf))
+	}
+	if top == 0 {
+		return
+	}
+	// The last is the root of all, which changes in every commit: it is last here too.
+	root := all[len(all)-1]
+	w.ordered = append(w.ordered[:0], all[:len(all)-1]...)
+	w.units, w.lens = all[:0], w.lens[:0]
+	for level := range top + 1 {
+		for _, u := range w.ordered {
+			if page.Level(w.dirty.entries[u].buf) == level {
+				w.add(page.DirtyRef(u))
+			}
+		}
+	}
+	w.add(page.DirtyRef(root))
+}
+
+// slackPause is how many allocations make do with free pages after the file could not grow.
+const slackPause = 256
+
+// aim returns up to where the file may grow so that units find long runs; zero when it shall not.
+func (w *writer) aim(units []uint32) page.No {
+	used, n := w.space.UsedPages(), uint64(0)
+	for _, u := range units {
+		n += uint64(u)
+	}
+	slack := w.st.opts.Slack
+	if n > used/largeShare {
+		slack = min(slack, largeSlack)
+	}
+	if used < slackMin || slack <= 1 {
+		return 0
+	}
+	if w.noSlack > 0 {
+		w.noSlack--
+		return 0
+	}
+	return w.st.first + page.No(float64(used)*slack) + page.No(w.space.PendingPages())
+}
