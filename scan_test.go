@@ -68,10 +68,17 @@ func TestScansReturnItemsOfEveryForm(t *testing.T) {
 		}
 		for range 20 {
 			scanZigzag(t, rng, tx.Bucket([]byte("b")), items)
+			getTogether(t, rng, tx.Bucket([]byte("b")), items)
 		}
 		return nil
 	}
 	must(t, db.View(look))
+	must(t, db.Update(func(tx *mmdb.Tx) error {
+		b := tx.Bucket([]byte("b"))
+		items = append(items, fillMixed(t, rng, b, scaled(500))...)
+		slices.SortFunc(items, func(a, b item) int { return bytes.Compare([]byte(a.key), []byte(b.key)) })
+		return look(tx)
+	}))
 	tx, err := db.Begin(false)
 	must(t, err)
 	must(t, look(tx))
@@ -108,6 +115,30 @@ func scanBounds(t *testing.T, rng *rand.Rand, b *mmdb.Bucket, items []item) {
 	want = slices.DeleteFunc(slices.Clone(items), func(i item) bool { return !bytes.HasPrefix([]byte(i.key), prefix) })
 	if got := collect(b.Prefix(prefix)); !slices.Equal(got, want) {
 		t.Fatalf("Prefix(%.20q): %d items, want %d", prefix, len(got), len(want))
+	}
+}
+
+// getTogether asks for keys that are there and for some that are not.
+func getTogether(t *testing.T, rng *rand.Rand, b *mmdb.Bucket, items []item) {
+	t.Helper()
+	var keys [][]byte
+	var want []item
+	for range rng.IntN(200) {
+		i := items[rng.IntN(len(items))]
+		keys, want = append(keys, []byte(i.key)), append(want, i)
+		if rng.IntN(4) == 0 {
+			absent := []byte(i.key + "+")
+			keys, want = append(keys, absent), append(want, itemOf(absent, nil))
+		}
+	}
+	values := b.GetMany(keys, nil)
+	if len(values) != len(keys) {
+		t.Fatalf("%d values of %d keys", len(values), len(keys))
+	}
+	for j, v := range values {
+		if itemOf(keys[j], v) != want[j] {
+			t.Fatalf("key %d, %.20q: another value", j, keys[j])
+		}
 	}
 }
 

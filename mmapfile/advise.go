@@ -35,6 +35,25 @@ func (m *Mapping) WillNeed(off, n int64) error {
 	return m.ask("read ahead", off, n, sysWillNeed)
 }
 
+// WillNeedEach is WillNeed for the n bytes from each of offs on, which should be inside the file.
+func (m *Mapping) WillNeedEach(offs []int64, n int64) error {
+	m.life.RLock()
+	defer m.life.RUnlock()
+	if m.data == nil {
+		return wrap("read ahead", m.file.path, os.ErrClosed)
+	}
+	mapped := m.mapped.Load()
+	for _, off := range offs {
+		if off < 0 || n < 0 || off > mapped-n {
+			return invalid("read ahead", m.file.path, "range %d+%d of %d mapped bytes", off, n, mapped)
+		}
+		if err := sysWillNeed(m.data[off&^(pageSize-1) : off+n]); err != nil {
+			return wrap("read ahead", m.file.path, err)
+		}
+	}
+	return nil
+}
+
 // Populate reads [off, off+n) into memory and enters it into the page table, so that it can be
 // read without a fault. The part that is not mapped or not in the file is left out.
 func (m *Mapping) Populate(off, n int64) error {

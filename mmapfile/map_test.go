@@ -49,12 +49,18 @@ func TestGrowthKeepsAddressesAndOneArea(t *testing.T) {
 	size, err := f.Size()
 	must(t, err)
 	must(t, m.WillNeed(5, 1<<20))
+	must(t, m.WillNeedEach([]int64{0, 1 << 20, 5}, 4096))
 	must(t, m.Populate(4097, 1<<20))
 	must(t, m.Populate(0, 1<<62))     // clipped at the end of the file
 	must(t, m.WillNeed(size+9999, 9)) // behind it
 	must(t, oneArea(m))
 	if err := m.WillNeed(-1, 2); !errors.Is(err, syscall.EINVAL) {
 		t.Error(err)
+	}
+	for _, offs := range [][]int64{{-1}, {0, m.Len() - 1}, {1 << 62}} {
+		if err := m.WillNeedEach(offs, 2); !errors.Is(err, syscall.EINVAL) {
+			t.Error(offs, err)
+		}
 	}
 }
 

@@ -265,6 +265,7 @@ func TestTheCallsOfACommitAllocateNothing(t *testing.T) {
 		"Grow":         func() error { return m.Grow(8192) },
 		"Mapping.Sync": func() error { return m.Sync(0, 8192) },
 		"WillNeed":     func() error { return m.WillNeed(0, 8192) },
+		"WillNeedEach": func() error { return m.WillNeedEach([]int64{0, 4096}, 4096) },
 	} {
 		if n := testing.AllocsPerRun(20, func() { must(t, fn()) }); n > 0 {
 			t.Errorf("%s: %v allocations", name, n)

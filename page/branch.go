@@ -26,6 +26,24 @@ func (r Branch) Search(key []byte, ld KeyLoader) (i int, err error) {
 	return i - 1, nil
 }
 
+// Guess returns the slot that SearchAt begins with. See Leaf.Guess.
+func (r Branch) Guess(key []byte) int {
+	return guess(r, branchLayout.first(), count(r), head(key, prefix(r)))
+}
+
+// Touch loads the beginning of the cell of slot i, for the processor to fetch
+// it. See Leaf.Touch.
+func (r Branch) Touch(i int) byte { return r[slotAt(r, i).cell()] }
+
+// SearchAt is Search where Guess returned i.
+func (r Branch) SearchAt(i int, key []byte, ld KeyLoader) (int, error) {
+	i, found, err := searchAt(r, branchLayout, i, head(key, prefix(r)), key, ld)
+	if found || err != nil {
+		return i, err
+	}
+	return i - 1, nil
+}
+
 // Child returns the reference in slot i.
 func (r Branch) Child(i int) Ref {
 	return Ref(le.Uint64(r[slotAt(r, i).cell()+offBranchChild:]))

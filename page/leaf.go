@@ -19,12 +19,20 @@ func (l Leaf) Count() int { return count(l) }
 // Find looks for key and returns what its cell holds. The payload aliases the
 // page. ld is asked only about large keys.
 func (l Leaf) Find(key []byte, ld KeyLoader) (kind CellKind, payload []byte, i int, found bool, err error) {
-	h := head(key, prefix(l))
-	n := count(l)
-	i = lowerBound(l, 0, n, h)
-	if i >= n {
+	return l.FindAt(lowerBound(l, 0, count(l), head(key, prefix(l))), key, ld)
+}
+
+// Guess returns the slot that FindAt begins with, Count() if there is none. It
+// reads slots only. Where many searches can go on at the same time, Guess for
+// all of them and then FindAt is faster than Find.
+func (l Leaf) Guess(key []byte) int { return guess(l, 0, count(l), head(key, prefix(l))) }
+
+// FindAt is Find where Guess returned i.
+func (l Leaf) FindAt(i int, key []byte, ld KeyLoader) (kind CellKind, payload []byte, at int, found bool, err error) {
+	if i >= count(l) {
 		return 0, nil, i, false, nil
 	}
+	h := head(key, prefix(l))
 	s := slotAt(l, i)
 	if s.head() != h {
 		return 0, nil, i, false, nil

@@ -132,6 +132,19 @@ func lowerBound(b []byte, lo, hi int, h uint32) int {
 	return lo
 }
 
+// guess is lowerBound for many searches at once, whose pages were asked for
+// before: without branches that data decides, so that the processor goes on to
+// the next search while it waits for the loads of this one.
+func guess(b []byte, lo, hi int, h uint32) int {
+	for n := hi - lo; n > 0; {
+		half := (n + 1) >> 1
+		below := (int64(headAt(b, lo+half-1)) - int64(h)) >> 63 // all bits, or none
+		lo += half & int(below)
+		n -= half
+	}
+	return lo
+}
+
 // tie finishes a search whose head h was met first at slot lo: among the slots
 // with that head it returns the first whose key is not below key, and whether
 // it is key.
@@ -183,9 +196,13 @@ func compare(b []byte, y layout, s slot, key []byte, ld KeyLoader) (int, error) 
 // key. The prefix is compared at the end, in a cell that the caller is about to
 // read: that slot's in a leaf, the one's before in a branch.
 func search(b []byte, y layout, key []byte, ld KeyLoader) (int, bool, error) {
+	h := head(key, prefix(b))
+	return searchAt(b, y, lowerBound(b, y.first(), count(b), h), h, key, ld)
+}
+
+// searchAt is search once lowerBound, for the head h of key, has returned i.
+func searchAt(b []byte, y layout, i int, h uint32, key []byte, ld KeyLoader) (int, bool, error) {
 	n, p := count(b), prefix(b)
-	h := head(key, p)
-	i := lowerBound(b, y.first(), n, h)
 	if i < n && headAt(b, i) == h {
 		at, found, err := tie(b, y, i, key, h, ld)
 		if found || err != nil {

@@ -20,35 +20,24 @@ func (t *Tx) inside(no page.No, n uint32) bool {
 	return no >= t.store.first && no < t.limit && uint64(n) <= uint64(t.limit-no)
 }
 
-// treePage returns page no, verified (I3), as a page of a tree.
-func (t *Tx) treePage(no page.No) ([]byte, error) {
-	if !t.inside(no, 1) {
-		return nil, page.Corruptf(no, "reference to a page outside the database")
-	}
-	b := t.raw(no, 1)
-	if t.verified.has(no) {
-		return b, nil
-	}
-	if k := page.KindOf(b); k != page.KindBranch && k != page.KindLeaf {
-		return nil, page.Corruptf(no, "kind %d where a branch or leaf should be", k)
-	}
-	if err := page.Verify(b, len(b), no, t.store.salt); err != nil {
-		return nil, err
-	}
-	t.verified.set(no)
-	t.stats.PagesVerified++
-	return b, nil
-}
-
-// node returns the page that ref of a tree refers to, checked against what its parent says of it: level (or
-// -1 for a root, of which nobody says it), tree number, and no younger than born.
+// node returns the page that ref of a tree refers to, verified (I3), and checked against what its parent says of it: level
+// (or -1 for a root, of which nobody says it), tree number, and no younger than born.
 func (t *Tx) node(ref page.Ref, tree page.Tree, level int, born page.Commit) ([]byte, error) {
 	if ref.Dirty() {
 		return t.w.dirty.page(ref), nil
 	}
-	b, err := t.treePage(ref.Page())
-	if err != nil {
-		return nil, err
+	no := ref.Page()
+	if !t.inside(no, 1) {
+		return nil, page.Corruptf(no, "reference to a page outside the database")
+	}
+	b := t.raw(no, 1)
+	if level == 0 {
+		t.touchHead(b)
+	}
+	if !t.verified.has(no) {
+		if err := t.verify(b, no); err != nil {
+			return nil, err
+		}
 	}
 	// Level and kind of a verified page agree. A mismatch below means a page that was used again too soon,
 	// or a file put together from others.
@@ -57,6 +46,19 @@ func (t *Tx) node(ref page.Ref, tree page.Tree, level int, born page.Commit) ([]
 		return nil, t.misplaced(b, ref.Page(), tree, level, born)
 	}
 	return b, nil
+}
+
+// verify verifies page no of a tree, which this process reads for the first time.
+func (t *Tx) verify(b []byte, no page.No) error {
+	if k := page.KindOf(b); k != page.KindBranch && k != page.KindLeaf {
+		return page.Corruptf(no, "kind %d where a branch or leaf should be", k)
+	}
+	if err := page.Verify(b, len(b), no, t.store.salt); err != nil {
+		return err
+	}
+	t.verified.set(no)
+	t.stats.PagesVerified++
+	return nil
 }
 
 // misplaced says how page b differs from what its parent expects.

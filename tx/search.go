@@ -235,15 +235,6 @@ func (b *Bucket) Get(key []byte) (value []byte) {
 	return value
 }
 
-// GetMany looks up several keys and appends their values to values in the same order, nil for what is absent
-// or a bucket. It allocates nothing when values has the room. The slices live as Get's do.
-func (b *Bucket) GetMany(keys, values [][]byte) [][]byte {
-	for _, k := range keys {
-		values = append(values, b.Get(k))
-	}
-	return values
-}
-
 // errInvariant returns err, or panics when there is none: the impossible happened.
 func errInvariant(what string, err error) error {
 	if err != nil {

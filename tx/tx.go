@@ -29,6 +29,7 @@ type Tx struct {
 	onCommit []func()
 	stats    TxStats
 	touched  byte              // see touch
+	cold     bool              // GetMany waited for the device; kept when t is used again
 	guard    *mmapfile.Mapping // this transaction's own mapping (Options.Guard)
 }
 

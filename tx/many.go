@@ -1,0 +1,180 @@
+package tx
+
+import (
+	"time"
+
+	"mmdb/page"
+)
+
+// groupKeys is how many keys GetMany looks up together: as many as a processor can have misses under way, and more.
+const groupKeys = 32
+
+// coldGet is what a lookup takes on average when pages had to be read from the device. A warm one takes a tenth; one that
+// asks for a page that is there, half.
+const coldGet = 2 * time.Microsecond
+
+// A lookup is one key of a group on its way down the tree.
+type lookup struct {
+	ref  page.Ref    // the page that it has come to
+	born page.Commit // when that was written, or its parent
+	body []byte      // its body; nil after a failure
+	i    int         // where the search in it begins
+}
+
+// GetMany looks up several keys and appends their values to values in the same order, nil for what is absent
+// or a bucket. It allocates nothing when values has the room. The slices live as Get's do. The keys are led down the tree
+// together, so that the processor and the device fetch what they need at the same time.
+func (b *Bucket) GetMany(keys, values [][]byte) [][]byte {
+	n := len(values) + len(keys)
+	values = b.getMany(keys, values)
+	for len(values) < n { // after a failure
+		values = append(values, nil)
+	}
+	return values
+}
+
+func (b *Bucket) getMany(keys, values [][]byte) (got [][]byte) {
+	got = values
+	if !b.tx.managed {
+		defer b.tx.exit(enter())
+	}
+	if !b.mayRead() {
+		return got
+	}
+	for len(keys) > 0 {
+		n := min(groupKeys, len(keys))
+		got = b.getGroup(keys[:n], got)
+		keys = keys[n:]
+	}
+	return got
+}
+
+// getGroup is getMany for up to groupKeys keys.
+func (b *Bucket) getGroup(keys, values [][]byte) [][]byte {
+	var group [groupKeys]lookup
+	g := group[:len(keys)]
+	begun := time.Now()
+	b.lead(g, keys)
+	for j := range g {
+		value, err := b.valueIn(&g[j], keys[j])
+		if err != nil {
+			b.tx.fail(err)
+		}
+		values = append(values, value)
+	}
+	b.tx.cold = time.Since(begun) > coldGet*time.Duration(len(keys))
+	return values
+}
+
+// valueIn returns the value of key in the leaf that its lookup led to.
+func (b *Bucket) valueIn(f *lookup, key []byte) ([]byte, error) {
+	if f.body == nil {
+		return nil, nil
+	}
+	kind, payload, _, found, err := page.Leaf(f.body).FindAt(f.i, key, b.tx)
+	if !found || err != nil {
+		return nil, err
+	}
+	return b.value(kind, payload, f.ref)
+}
+
+// lead leads the lookups of g down to their leaves. Each step is done for all of them before the next, so that what it loads
+// comes while it goes on with the others; the loops are short, because a processor looks ahead a few hundred instructions only.
+func (b *Bucket) lead(g []lookup, keys [][]byte) {
+	for j := range g {
+		g[j] = lookup{ref: b.hdr.Root, born: b.born, body: b.inline}
+	}
+	if b.hdr.Root != 0 {
+		for level := b.read(g, -1); level > 0; level = b.read(g, level-1) {
+			b.choose(g, keys)
+			b.tx.fetch(g)
+		}
+	}
+	for j := range g {
+		if f := &g[j]; f.body != nil {
+			f.i = page.Leaf(f.body).Guess(keys[j])
+		}
+	}
+	for j := range g {
+		if f := &g[j]; f.body != nil {
+			b.tx.touched += page.Leaf(f.body).Touch(f.i, f.i+1)
+		}
+	}
+}
+
+// read reads the page that each lookup has come to. All are at that level; -1 for the root, whose level is not known. It
+// returns the level, 0 if no page could be read.
+func (b *Bucket) read(g []lookup, level int) (at int) {
+	for j := range g {
+		f := &g[j]
+		if f.body == nil && level >= 0 {
+			continue
+		}
+		pg, err := b.tx.node(f.ref, b.hdr.Tree, level, f.born)
+		if err != nil {
+			b.tx.fail(err)
+			f.body = nil
+			continue
+		}
+		f.body, f.born, at = page.Body(pg), page.Born(pg), int(page.Level(pg))
+	}
+	return at
+}
+
+// choose leads each lookup from a branch to its child.
+func (b *Bucket) choose(g []lookup, keys [][]byte) {
+	t := b.tx
+	for j := range g {
+		if f := &g[j]; f.body != nil {
+			f.i = page.Branch(f.body).Guess(keys[j])
+		}
+	}
+	for j := range g {
+		if f := &g[j]; f.body != nil {
+			t.touched += page.Branch(f.body).Touch(f.i - 1)
+		}
+	}
+	for j := range g {
+		f := &g[j]
+		if f.body == nil {
+			continue
+		}
+		i, err := page.Branch(f.body).SearchAt(f.i, keys[j], t)
+		if err != nil {
+			t.fail(err)
+			f.body = nil
+			continue
+		}
+		f.ref = page.Branch(f.body).Child(i)
+	}
+}
+
+// fetch asks for the pages that g has come to, all at once: the device for what may not be in memory, and then the memory.
+func (t *Tx) fetch(g []lookup) {
+	var offs [groupKeys]int64
+	n := 0
+	for j := range g {
+		f := &g[j]
+		no := f.ref.Page()
+		if f.body == nil || f.ref.Dirty() || !t.inside(no, 1) {
+			continue
+		}
+		if t.cold || !t.verified.has(no) {
+			offs[n] = int64(no) << t.shift
+			n++
+		}
+	}
+	if n > 1 {
+		_ = t.snap.mapping.WillNeedEach(offs[:n], 1<<t.shift) // a hint: without it they are read one after the other
+	}
+	for j := range g {
+		f := &g[j]
+		no := f.ref.Page()
+		if f.body == nil || f.ref.Dirty() || !t.inside(no, 1) {
+			continue
+		}
+		b := t.raw(no, 1)
+		t.touched += b[0]
+		t.touchHead(b)
+	}
+}
