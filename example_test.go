@@ -276,3 +276,37 @@ func ExampleDB_Backup() {
 	fmt.Println(info.Size() == report.Bytes, err)
 	// Output: true <nil>
 }
+
+func ExampleDB_Readers() {
+	db, done := market()
+	defer done()
+
+	old, err := db.Begin(false)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer old.Rollback()
+	update(db, func(tx *mmdb.Tx) error { return tx.Bucket([]byte("fruit")).Put([]byte("kiwi"), []byte("green")) })
+	readers, err := db.Readers()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, r := range readers {
+		fmt.Println(r.Process == os.Getpid(), r.Behind, r.Held > 0)
+	}
+	// Output: true 1 true
+}
+
+func ExampleTx_History() {
+	db, done := market()
+	defer done()
+
+	view(db, func(tx *mmdb.Tx) error {
+		for c, err := range tx.History() {
+			fmt.Println(c.Commit == uint64(tx.ID()), c.Written > 0, err)
+			break // the newest is the first
+		}
+		return nil
+	})
+	// Output: true true <nil>
+}

@@ -16,7 +16,7 @@ type Info struct {
 	HighWater    uint64     // pages in use or free; the file may be longer
 	FileSize     int64      // bytes
 	FreePages    uint64     // pages that may be used again
-	PendingPages uint64     // pages that were freed by the newest commits, and wait
+	PendingPages uint64     // pages that were freed, and wait for the newest commits to be durable or for a reader to end
 	Salt         uint64     // of all checksums in the file
 	NextTree     uint64     // number of the next bucket
 	Record       uint64     // page of the commit record
@@ -71,7 +71,7 @@ func (t *Tx) Info() (info Info) {
 		t.fail(err)
 		return info
 	}
-	list.Reclaim([]page.Commit{m.Base, m.Commit})
+	list.Reclaim(t.needed())
 	info.FreePages, info.PendingPages = list.FreePages(), list.PendingPages()
 	return info
 }
@@ -209,7 +209,7 @@ func (t *Tx) notInUse() (gone map[page.No]PageInfo, err error) {
 	if err != nil {
 		return nil, err
 	}
-	list.Reclaim([]page.Commit{t.snap.meta.Base, t.snap.meta.Commit})
+	list.Reclaim(t.needed())
 	gone = make(map[page.No]PageInfo)
 	for e := range list.Free() {
 		gone[e.Page] = PageInfo{Number: uint64(e.Page), Run: int(e.Len), Kind: "free"}

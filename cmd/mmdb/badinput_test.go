@@ -17,7 +17,7 @@ import (
 // readers are the commands that only read, without their file.
 var readers = [][]string{
 	{"info"}, {"stats"}, {"buckets"}, {"get", "b", "k"}, {"scan", "b"}, {"check"}, {"pages"}, {"page", "12"}, {"dump"}, {"verify"},
-	{"export"}, {"map"}, {"tree"}, {"tree", "b"},
+	{"export"}, {"map"}, {"tree"}, {"tree", "b"}, {"readers"},
 }
 
 // withFile puts the file after the command's name.

@@ -1,0 +1,98 @@
+package tx
+
+import (
+	"cmp"
+	"os"
+	"slices"
+	"time"
+
+	"mmdb/page"
+)
+
+// ReaderInfo describes an open read transaction, of whatever process.
+type ReaderInfo struct {
+	Process int       // its number for the system, where it runs
+	Commit  uint64    // that it sees
+	Behind  uint64    // how many numbers the newest commit is ahead of that
+	Since   time.Time // when a writer first saw that there is a newer commit; zero if none has
+	Held    uint64    // pages that it sees and newer commits don't; several readers may hold the same ones
+}
+
+// Readers lists the read transactions that are open now, in this process and, where the database is shared, in others; the oldest
+// commit first. It reads the commit records to tell what each holds.
+func (st *Store) Readers() (list []ReaderInfo, err error) {
+	list = st.readers.list()
+	err = st.View(func(t *Tx) error {
+		newest := uint64(t.snap.meta.Commit)
+		for i := range list {
+			list[i].Behind = newest - min(newest, list[i].Commit)
+		}
+		return t.addHeld(list)
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(list, func(a, b ReaderInfo) int {
+		return cmp.Or(cmp.Compare(a.Commit, b.Commit), cmp.Compare(a.Process, b.Process))
+	})
+	return list, nil
+}
+
+// list returns the transactions in the table.
+func (rt *readerTable) list() (list []ReaderInfo) {
+	for k := range rt.blocks() {
+		b := rt.block(k)
+		if b == nil {
+			continue
+		}
+		process := os.Getpid()
+		if owner := b.owner().Load(); rt.shared != nil && owner > 0 && owner <= procMax {
+			process = int(rt.shared.proc(int(owner) - 1)[atPid].Load())
+		}
+		for i := range blockSlots {
+			n := b.slot(i).Load()
+			if n == 0 {
+				continue
+			}
+			r := ReaderInfo{Process: process, Commit: n}
+			at := (i + 1) * lineWords
+			if b[at+2].Load() == n {
+				r.Since = time.Unix(0, int64(b[at+1].Load()))
+			}
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// addHeld counts the pages that each reader holds back.
+func (t *Tx) addHeld(list []ReaderInfo) error {
+	if len(list) == 0 {
+		return nil
+	}
+	space, _, err := t.store.replayChain(&t.snap.meta, t.data)
+	if err != nil {
+		return err
+	}
+	needed := []page.Commit{t.snap.meta.Base, t.snap.meta.Commit}
+	for _, r := range list {
+		needed = append(needed, page.Commit(r.Commit))
+	}
+	slices.Sort(needed)
+	space.Reclaim(slices.Compact(needed))
+	for p := range space.PendingExtentsSeq() {
+		for i := range list {
+			if r := page.Commit(list[i].Commit); p.Born <= r && r < p.Died {
+				list[i].Held += p.Len
+			}
+		}
+	}
+	return nil
+}
+
+// needed returns the commits that pin pages now, as far as a reader knows them: those of readers, t's, and the one before that.
+func (t *Tx) needed() []page.Commit {
+	n := t.store.readers.appendCommits([]page.Commit{t.snap.meta.Base, t.snap.meta.Commit})
+	slices.Sort(n)
+	return slices.Compact(n)
+}
