@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -86,9 +87,9 @@ func (d *loggedDevice) stop() error {
 	return d.cmd.Wait()
 }
 
-// RecordBlocks runs n transactions of l on a new ext4 of so many bytes in dir, from the creation of the database to Close. The
-// error is of the set-up if there is no recording.
-func RecordBlocks(dir string, size int64, l *Ledger, o *mmdb.Options, n int) (rec *BlockRecording, err error) {
+// RecordBlocks runs n transactions of l, by so many clients at once, on a new ext4 of so many bytes in dir, from the creation of the
+// database to Close. The error is of the set-up if there is no recording.
+func RecordBlocks(dir string, size int64, l *Ledger, o *mmdb.Options, clients, n int) (rec *BlockRecording, err error) {
 	disk := &Volume{Kind: "ext4", File: filepath.Join(dir, "disk")}
 	if err := disk.Format(size); err != nil {
 		return nil, err
@@ -112,7 +113,7 @@ func RecordBlocks(dir string, size int64, l *Ledger, o *mmdb.Options, n int) (re
 	}
 	defer vol.Release()
 	rec = &BlockRecording{Ledger: l, Base: base, database: "db"}
-	if err := rec.run(dev, filepath.Join(vol.Dir, rec.database), o, n); err != nil {
+	if err := rec.run(dev, filepath.Join(vol.Dir, rec.database), o, clients, n); err != nil {
 		return rec, err
 	}
 	if err := vol.Unmount(); err != nil {
@@ -122,7 +123,7 @@ func RecordBlocks(dir string, size int64, l *Ledger, o *mmdb.Options, n int) (re
 	return rec, err
 }
 
-func (rec *BlockRecording) run(dev *loggedDevice, path string, o *mmdb.Options, n int) error {
+func (rec *BlockRecording) run(dev *loggedDevice, path string, o *mmdb.Options, clients, n int) error {
 	db, err := mmdb.Open(path, 0o600, o)
 	if err != nil {
 		return err
@@ -131,20 +132,47 @@ func (rec *BlockRecording) run(dev *loggedDevice, path string, o *mmdb.Options, 
 	if rec.created, err = dev.length(); err != nil {
 		return err
 	}
-	for i := range n {
-		var m blockMarks
+	rec.marks = make([]blockMarks, n)
+	errs := make([]error, max(1, clients))
+	var wg sync.WaitGroup
+	for i := range errs {
+		wg.Go(func() {
+			for errs[i] == nil {
+				errs[i] = rec.commit(dev, db)
+			}
+			if errs[i] == errEnough {
+				errs[i] = nil
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(append(errs, db.Close())...)
+}
+
+// errEnough says that all transactions were made.
+var errEnough = errors.New("fuzz: enough transactions")
+
+// commit makes the next transaction, and notes when it was begun and acknowledged.
+func (rec *BlockRecording) commit(dev *loggedDevice, db *mmdb.DB) error {
+	var m *blockMarks
+	err := db.Update(func(tx *mmdb.Tx) error {
+		last, _, err := rec.Ledger.Last(tx)
+		if err != nil {
+			return err
+		}
+		if last == uint64(len(rec.marks)) {
+			return errEnough
+		}
+		m = &rec.marks[last]
 		if m.begun, err = dev.length(); err != nil {
 			return err
 		}
-		if err := db.Update(func(tx *mmdb.Tx) error { return rec.Ledger.Write(tx, uint64(i+1)) }); err != nil {
-			return err
-		}
-		if m.acknowledged, err = dev.length(); err != nil {
-			return err
-		}
-		rec.marks = append(rec.marks, m)
+		return rec.Ledger.Write(tx, last+1)
+	})
+	if err == nil {
+		m.acknowledged, err = dev.length()
 	}
-	return db.Close()
+	return err
 }
 
 // expect returns the transactions that a device may hold to which only so many entries were done, and whether the database

@@ -116,7 +116,7 @@ func (b *blocklog) log(s Setup, large bool, n int) error {
 	l.Fork(0, b.rng.Uint64())
 	o := s.Options()
 	tx.Sabotage(o, tx.Bug(s.Bugs))
-	rec, err := RecordBlocks(b.tier.Dir, size, l, o, commits)
+	rec, err := RecordBlocks(b.tier.Dir, size, l, o, s.Clients, commits)
 	if rec == nil && b.logs == 0 {
 		b.tier.Cannot(err)
 	}

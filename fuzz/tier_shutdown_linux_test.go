@@ -258,10 +258,10 @@ func (s *shutdown) learn(r Report, seed uint64, promise bool) error {
 		s.lo, s.hi = r.N, r.N // it was read from the device
 		s.exists = s.exists || promise
 	case "begun":
-		s.hi = r.N
+		s.hi = max(s.hi, r.N)
 	case "acknowledged":
 		if promise {
-			s.lo = r.N
+			s.lo = max(s.lo, r.N) // of several clients some hear later
 			s.acknowledged++
 		}
 	case "failed":

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
+	"sync"
+	"sync/atomic"
 
 	"mmdb"
 	"mmdb/mmapfile"
@@ -13,11 +16,11 @@ import (
 
 // A Command tells a Worker what to do next.
 type Command struct {
-	Do     string // open, run, commit, hold, verify, close
+	Do     string // open, run, commit, together, hold, verify, close
 	Path   string // open
 	Setup  Setup  // open
 	Ledger *Ledger
-	Seed   uint64 // run and commit: of the transactions from here on
+	Seed   uint64 // run, commit and together: of the transactions from here on
 	Lo, Hi uint64 // verify: the transactions that the database may hold
 }
 
@@ -26,20 +29,25 @@ type Setup struct {
 	TwoPhase bool
 	MaxDirty int64
 	Initial  int64  // Options.InitialSize
+	Clients  int    // how many goroutines commit at once; 0 is one
 	Die      bool   // the process ends when a flush fails, before anything else happens
 	Bugs     uint32 // deliberate mistakes: see Worker.Sabotage
 }
 
 // SetupOf returns one of the ways to open a database by number: with one flush a commit, with two, or
-// spilling changes before they are committed.
+// spilling changes before they are committed; with one client, or with several, whose transactions share commits.
 func SetupOf(n uint64) Setup {
+	var s Setup
 	switch n % 4 {
 	case 1:
-		return Setup{TwoPhase: true}
+		s.TwoPhase = true
 	case 3:
-		return Setup{MaxDirty: 32 << 10}
+		s.MaxDirty = 32 << 10
 	}
-	return Setup{}
+	if n/4%2 == 1 {
+		s.Clients = 5
+	}
+	return s
 }
 
 // Options returns the options that s describes, without its mistakes.
@@ -47,7 +55,8 @@ func (s Setup) Options() *mmdb.Options {
 	return &mmdb.Options{TwoPhase: s.TwoPhase, MaxDirty: s.MaxDirty, InitialSize: s.Initial, Timeout: lockTimeout}
 }
 
-// A Report is what a Worker says: at least one for each command, and two for each transaction.
+// A Report is what a Worker says: at least one for each command, and two for each transaction, but for those that are done
+// together: they are acknowledged by one report, with the last of them.
 type Report struct {
 	Event string // ready, opened, begun, acknowledged, held, verified, closed, failed, died
 	N     uint64 // a transaction
@@ -64,12 +73,15 @@ type Worker struct {
 	// Sabotage makes the mistakes of Setup.Bugs.
 	Sabotage func(o *mmdb.Options, bugs uint32)
 
-	db     *mmdb.DB
-	ledger *Ledger
-	last   uint64   // the transaction that the database holds
-	held   *mmdb.Tx // a reader
-	heldN  uint64
-	out    *json.Encoder
+	db      *mmdb.DB
+	ledger  *Ledger
+	clients int
+	held    *mmdb.Tx // a reader
+	heldN   uint64
+
+	mu   sync.Mutex
+	last uint64 // the newest transaction that was acknowledged
+	out  *json.Encoder
 }
 
 // Serve does what the commands from in say and reports to out, until in ends.
@@ -91,7 +103,11 @@ func (w *Worker) Serve(in io.Reader, out io.Writer) error {
 }
 
 // say reports r. That nobody listens any more shows when the commands end.
-func (w *Worker) say(r Report) { _ = w.out.Encode(r) }
+func (w *Worker) say(r Report) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_ = w.out.Encode(r)
+}
 
 func (w *Worker) do(c *Command) error {
 	if w.db == nil && c.Do != "open" {
@@ -102,14 +118,17 @@ func (w *Worker) do(c *Command) error {
 		return w.open(c)
 	case "run":
 		w.ledger.Fork(w.last, c.Seed)
-		for {
-			if err := w.commit(); err != nil {
-				return err
-			}
-		}
+		return w.crowd(w.clients, math.MaxInt, true)
 	case "commit":
 		w.ledger.Fork(w.last, c.Seed)
-		return w.commit()
+		return w.crowd(1, 1, true)
+	case "together":
+		w.ledger.Fork(w.last, c.Seed)
+		err := w.crowd(w.clients, 1, false)
+		if err == nil {
+			w.say(Report{Event: "acknowledged", N: w.last})
+		}
+		return err
 	case "hold":
 		return w.hold()
 	case "verify":
@@ -136,7 +155,7 @@ func (w *Worker) open(c *Command) error {
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
-	w.db, w.ledger = db, c.Ledger
+	w.db, w.ledger, w.clients = db, c.Ledger, max(1, c.Setup.Clients)
 	return db.View(func(tx *mmdb.Tx) error {
 		w.last, _, err = w.ledger.Last(tx)
 		if err == nil {
@@ -156,14 +175,52 @@ func (w *Worker) dieOnFailure(op mmapfile.Op, do func(mmapfile.Op) (int, error))
 	return n, err
 }
 
-func (w *Worker) commit() error {
-	n := w.last + 1
-	w.say(Report{Event: "begun", N: n})
-	if err := w.db.Update(func(tx *mmdb.Tx) error { return w.ledger.Write(tx, n) }); err != nil {
+// crowd makes n transactions in each of some goroutines, until one fails.
+func (w *Worker) crowd(clients, n int, tell bool) error {
+	var wg sync.WaitGroup
+	var stop atomic.Bool
+	errs := make([]error, clients)
+	for i := range errs {
+		wg.Go(func() {
+			for k := 0; k < n && !stop.Load(); k++ {
+				// Among several clients some functions fail: what others did must stand, and what these did must not.
+				if errs[i] = w.commit(tell, clients > 1 && n > 1 && k%5 == i); errs[i] != nil {
+					stop.Store(true)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// commit makes the next transaction, or undoes it.
+func (w *Worker) commit(tell, undo bool) error {
+	var n uint64
+	err := w.db.Update(func(tx *mmdb.Tx) error {
+		last, _, err := w.ledger.Last(tx)
+		if err != nil {
+			return err
+		}
+		n = last + 1
+		w.say(Report{Event: "begun", N: n})
+		if err := w.ledger.Write(tx, n); err != nil || !undo {
+			return err
+		}
+		return errUndo
+	})
+	switch {
+	case err == errUndo:
+		n-- // what it has read
+	case err != nil:
 		return fmt.Errorf("transaction %d: %w", n, err)
 	}
-	w.last = n
-	w.say(Report{Event: "acknowledged", N: n})
+	w.mu.Lock()
+	w.last = max(w.last, n)
+	w.mu.Unlock()
+	if tell {
+		w.say(Report{Event: "acknowledged", N: n})
+	}
 	return nil
 }
 

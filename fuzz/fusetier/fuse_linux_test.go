@@ -43,6 +43,7 @@ type bench struct {
 	ledger  *fuzz.Ledger
 	exists  bool
 	lo, hi  uint64
+	clients int   // of the worker
 	initial int64 // bytes of the file that were written before it became a database
 
 	story []string // what happened in this cycle and the one before
@@ -196,6 +197,7 @@ func (b *bench) open() (failed string, err error) {
 	}
 	setup := fuzz.SetupOf(b.rng.Uint64())
 	setup.Bugs, setup.Die, setup.Initial = uint32(b.bugs), b.rng.IntN(3) == 0, b.initial
+	b.clients = setup.Clients
 	r, err := b.worker.Do(fuzz.Command{Do: "open", Path: b.path, Setup: setup, Ledger: b.ledger})
 	b.note("open %+v: %s %d %s, %v", setup, r.Event, r.N, r.Error, err)
 	if err != nil || r.Event != "opened" {
@@ -228,16 +230,24 @@ func (b *bench) verify() error {
 	return err
 }
 
-// commit does one more transaction, and reports whether it worked.
+// commit does one more transaction, or one of each client at once, and reports whether that worked.
 func (b *bench) commit() (fuzz.Report, error) {
 	seed := b.rng.Uint64()
 	b.ledger.Fork(b.lo, seed)
+	do := "commit"
 	b.hi = b.lo + 1
-	r, err := b.worker.Do(fuzz.Command{Do: "commit", Seed: seed})
-	b.note("commit: %s %d %s, %v", r.Event, r.N, r.Error, err)
-	if err == nil && r.Event == "acknowledged" {
-		b.lo = b.hi
-		b.acknowledged++
+	if b.clients > 1 && b.rng.IntN(3) > 0 {
+		do, b.hi = "together", b.lo+uint64(b.clients)
+	}
+	r, err := b.worker.Do(fuzz.Command{Do: do, Seed: seed})
+	b.note("%s: %s %d %s, %v", do, r.Event, r.N, r.Error, err)
+	switch {
+	case err != nil:
+	case r.Event == "acknowledged" && r.N != b.hi:
+		return r, wrong("transaction %d was acknowledged, all up to %d should be", r.N, b.hi)
+	case r.Event == "acknowledged" || r.Event == "failed" && r.N > b.lo: // before some failed others may have landed
+		b.acknowledged += int(r.N - b.lo)
+		b.lo = r.N
 	}
 	return r, err
 }
