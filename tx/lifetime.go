@@ -6,11 +6,8 @@ import (
 	"mmdb/mmapfile"
 )
 
-// takeGuard gives t a mapping of its own if Options.Guard asks for it.
+// takeGuard gives t a mapping of its own, which Options.Guard asks for.
 func (t *Tx) takeGuard() error {
-	if !t.store.opts.Guard {
-		return nil
-	}
 	size := int64(t.limit) << t.shift
 	m, err := t.store.file.Map(mmapfile.MapOptions{Reserve: size})
 	if err == nil {
@@ -28,9 +25,6 @@ func (t *Tx) takeGuard() error {
 
 // dropGuard unmaps it: whatever slices of it are left fault from now on.
 func (t *Tx) dropGuard() {
-	if t.guard == nil {
-		return
-	}
 	if err := t.guard.Unmap(); err != nil {
 		t.store.log.Warn("mmdb: unmap a guarded transaction", "path", t.store.path, "error", err)
 	}

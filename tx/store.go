@@ -118,21 +118,26 @@ func (st *Store) View(fn func(*Tx) error) (err error) {
 	if err := st.beginRead(t); err != nil {
 		return err
 	}
-	t.managed = true
+	t.managed, t.returned = true, false
 	defer t.endView(enter(), &err)
-	return fn(t)
+	err = fn(t)
+	t.returned = true
+	return err
 }
 
 // endView ends the transaction of a View, whose function returned, panicked or left its goroutine.
 func (t *Tx) endView(old bool, err *error) {
 	setFault(old)
 	pool := t.store.pool
-	if r := recover(); r != nil {
-		if *err = t.faultError(r); *err == nil {
-			t.release()
-			panic(r)
+	if !t.returned {
+		if r := recover(); r != nil {
+			if *err = t.faultError(r); *err == nil {
+				t.release()
+				panic(r)
+			}
 		}
-	} else if *err == nil {
+	}
+	if *err == nil {
 		*err = t.err
 	}
 	t.release()
@@ -155,7 +160,10 @@ func (st *Store) beginRead(t *Tx) error {
 		t.slot = slot
 		if st.readers.published.Load() == uint64(s.meta.Commit) && st.published.Load() == s {
 			t.init(st, s)
-			return t.takeGuard()
+			if st.opts.Guard {
+				return t.takeGuard()
+			}
+			return nil
 		}
 		slot.Store(0)
 		if st.closing.Load() {

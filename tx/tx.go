@@ -17,6 +17,7 @@ type Tx struct {
 	writable bool
 	managed  bool // View or Update ends it, and turns faults into errors
 	done     bool
+	returned bool        // the function of a View did
 	commit   page.Commit // the commit that it reads, or the one that it will be
 	verified *bitmap
 	err      error // the first failure of a call without an error result (I13)
@@ -60,7 +61,8 @@ func (t *Tx) init(st *Store, s *snapshot) {
 	t.shift, t.verified, t.commit = st.shift, s.verified, s.meta.Commit
 	t.done, t.err, t.stats = false, nil, TxStats{}
 	t.buckets.used, t.cursors.used = 0, 0
-	t.root = Bucket{tx: t, hdr: s.meta.Root, born: s.meta.Commit}
+	// All else in root is zero: t is new, or was a read transaction, and that changes nothing in it.
+	t.root.tx, t.root.hdr, t.root.born = t, s.meta.Root, s.meta.Commit
 }
 
 // ID returns the number of the commit that a read transaction sees, and for a write transaction the number
@@ -145,7 +147,9 @@ func (t *Tx) ForEach(fn func(name []byte, b *Bucket) error) error {
 // release ends t: its snapshot may be reclaimed.
 func (t *Tx) release() {
 	t.done = true
-	t.dropGuard()
+	if t.guard != nil {
+		t.dropGuard()
+	}
 	if t.slot != nil {
 		t.slot.Store(0)
 		if t.store.closing.Load() {
