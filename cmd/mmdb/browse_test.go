@@ -133,7 +133,7 @@ func TestBrowseEdits(t *testing.T) {
 	s.press("d", "y")
 	s.shows("deleted blobs/added", "1 of 2 keys")
 	s.press("Down", "e")
-	s.shows("values of more than 4,096 bytes are not edited here")
+	s.shows("values of more than 4,096 bytes are not edited in a line")
 	s.press("Left", "Down", "d")
 	s.shows("delete the bucket people <bucket, 501 keys> with all that is in it? y/n")
 	s.press("y")
@@ -146,6 +146,34 @@ func TestBrowseEdits(t *testing.T) {
 		t.Errorf("the file holds %q", got)
 	}
 	mustRun(t, "", "check", "a.mmdb")
+}
+
+// An editor gets the value as it is; what it leaves is stored after a yes.
+func TestBrowseWithAnEditor(t *testing.T) {
+	t.Chdir(t.TempDir())
+	makeBrowsed(t, "a.mmdb")
+	t.Setenv("VISUAL", "")
+	t.Setenv("EDITOR", "sed -i s/large/small/g")
+	s := onScreen(t, "browse", "a.mmdb", "blobs")
+	s.shows("1 of 2 keys")
+	s.press("Down", "E")
+	s.shows("replace 36,000 bytes of blobs/large by 36,000 bytes? y/n")
+	s.press("y")
+	s.shows("replaced blobs/large", "small value small")
+	s.press("E")
+	s.shows("the value is the same")
+	s.press("q")
+	s.ends(exitOK)
+	if got := mustRun(t, "", "get", "a.mmdb", "blobs", "large", "--format", "raw"); got != strings.Repeat("small value ", 3000) {
+		t.Errorf("the value is %.60q", got)
+	}
+	t.Setenv("EDITOR", "false")
+	s = onScreen(t, "browse", "a.mmdb", "blobs")
+	s.shows("1 of 2 keys")
+	s.press("E")
+	s.shows("false: exit status 1")
+	s.press("q")
+	s.ends(exitOK)
 }
 
 func TestBrowseReadOnly(t *testing.T) {

@@ -97,7 +97,7 @@ func (m *browser) edit() {
 		case old == nil:
 			return noKey(m.path, key)
 		case len(old) > editBytes:
-			return fmt.Errorf("values of more than %s bytes are not edited here: mmdb put takes them from a file", count(editBytes))
+			return fmt.Errorf("values of more than %s bytes are not edited in a line: E starts an editor", count(editBytes))
 		}
 		m.askFor("value of "+m.path.child(key).String()+": ", text, func(text string) tea.Cmd {
 			m.replace(bytes.Clone(key), old, text)
@@ -110,22 +110,28 @@ func (m *browser) edit() {
 // replace asks whether the value old of key is to become what text says.
 func (m *browser) replace(key, old []byte, text string) {
 	value, err := m.a.format.decode("the value", text)
-	switch {
-	case err != nil:
+	if err != nil {
 		m.status = err.Error()
-	case bytes.Equal(old, value):
-		m.status = "the value is the same"
-	default:
-		label := fmt.Sprintf("replace %s of %s by %s?", plural(len(old), "byte", "bytes"), m.path.child(key), plural(len(value), "byte", "bytes"))
-		m.confirm(label, func() {
-			m.change("replaced", key, func(b *mmdb.Bucket) error {
-				if !bytes.Equal(b.Get(key), old) {
-					return errChanged
-				}
-				return b.Put(key, value)
-			})
-		})
+		return
 	}
+	m.confirmValue(key, old, value)
+}
+
+// confirmValue asks whether value is to stand in the place of old.
+func (m *browser) confirmValue(key, old, value []byte) {
+	if bytes.Equal(old, value) {
+		m.status = "the value is the same"
+		return
+	}
+	label := fmt.Sprintf("replace %s of %s by %s?", plural(len(old), "byte", "bytes"), m.path.child(key), plural(len(value), "byte", "bytes"))
+	m.confirm(label, func() {
+		m.change("replaced", key, func(b *mmdb.Bucket) error {
+			if !bytes.Equal(b.Get(key), old) {
+				return errChanged
+			}
+			return b.Put(key, value)
+		})
+	})
 }
 
 // errChanged refuses a change of what is not any more what was shown.

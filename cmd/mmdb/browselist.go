@@ -189,7 +189,8 @@ const browseHelp = `
   n                find the next one         esc            stop the search
 
   p                the page that holds the key
-  e                edit the value            a              add a key
+  e                edit the value in a line  E              in $VISUAL or $EDITOR, as it is
+  a                add a key
   d                delete the key, or the bucket with all that is in it
 
   In a value       tab: text, JSON, hexadecimal    p: page    e: edit    esc ← back

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	tea "github.com/charmbracelet/bubbletea"
+
 	"mmdb"
 )
 
@@ -137,7 +139,7 @@ func (l *lookAt) visible(n int) []string {
 }
 
 // pressLook handles a key over a value or page.
-func (m *browser) pressLook(name string) {
+func (m *browser) pressLook(name string) tea.Cmd {
 	l, screen := m.look, m.listHeight()
 	last := max(len(l.lines)-screen, 0)
 	switch name {
@@ -171,7 +173,12 @@ func (m *browser) pressLook(name string) {
 		if l.value {
 			m.edit()
 		}
+	case "E":
+		if l.value {
+			return m.editOutside()
+		}
 	}
+	return nil
 }
 
 // showPage shows the page that holds the selected key.

@@ -83,6 +83,8 @@ func (m *browser) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, browseLater()
 	case foundMsg:
 		m.found(msg)
+	case editedMsg:
+		m.edited(msg)
 	case tea.KeyMsg:
 		return m, m.pressAll(msg)
 	}
@@ -134,7 +136,7 @@ func (m *browser) press(key tea.KeyMsg) tea.Cmd {
 		m.help = true
 	case name == "esc" && m.look == nil:
 	case m.look != nil:
-		m.pressLook(name)
+		return m.pressLook(name)
 	default:
 		return m.pressList(name)
 	}
@@ -171,6 +173,8 @@ func (m *browser) pressList(name string) tea.Cmd {
 		return m.searchOn()
 	case "e":
 		m.edit()
+	case "E":
+		return m.editOutside()
 	case "a":
 		m.add()
 	case "d":

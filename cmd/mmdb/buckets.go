@@ -25,6 +25,8 @@ func newBuckets(a *app) *cobra.Command {
 		Long: `List the buckets of the file, or BUCKET and those nested in it, parents first.
 A nested bucket counts as one key of its parent. The root is the page of the
 bucket's own tree, or "inline" when it is small and lives in its parent's page.`,
+		Example: `  mmdb buckets app.mmdb
+  mmdb buckets app.mmdb users --depth 1 --json`,
 		Args: between(1, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			path, err := pathArg(args, 1)

@@ -32,6 +32,8 @@ keys, counts, and that every page is used exactly once or free. It goes on
 after the first problem and prints each with its page and the way to it from
 the root: page numbers, and the names of buckets in quotes. The exit status is
 4 when there are problems.`,
+		Example: `  mmdb check app.mmdb
+  mmdb check app.mmdb --json | tail -n 1`,
 		Args: exactly(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			return a.view(args[0], func(tx *mmdb.Tx) error { return a.check(args[0], tx) })

@@ -15,6 +15,8 @@ func newDel(a *app) *cobra.Command {
 		Short: "Delete a key, or a whole bucket with --bucket",
 		Long: `Delete KEY from BUCKET, or with --bucket the whole BUCKET with everything in
 it. A key or bucket that is not there is an error.`,
+		Example: `  mmdb del app.mmdb users ann
+  mmdb del app.mmdb users/by-name --bucket`,
 		Args: between(2, 3),
 		RunE: func(_ *cobra.Command, args []string) error {
 			path, err := plainPath(args[1])

@@ -54,6 +54,8 @@ value with the file on disk, check the database, and print figures and a map of
 its pages. The database stays, for the other commands to look at. An earlier
 output of the demo is replaced, any other file is not touched. Any difference
 is an error.`,
+		Example: `  mmdb demo
+  mmdb demo /usr/share/doc --db docs.mmdb`,
 		Args: between(0, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			dir, err := demoSource(args)

@@ -31,6 +31,8 @@ buckets give a section each, with database=PATH. The mapsize in it is large
 enough for mdb_load. The format has no place for the name of a single bucket or
 for sequences, and LMDB takes no keys longer than 511 bytes: what can't be
 carried is said on standard error.`,
+		Example: `  mmdb dump app.mmdb -o app.dump
+  mmdb dump app.mmdb users | mdb_load -n users.mdb`,
 		Args: between(1, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			path, err := pathArg(args, 1)

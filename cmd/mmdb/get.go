@@ -22,6 +22,8 @@ func newGet(a *app) *cobra.Command {
 		Short: "Print the value of a key",
 		Long: `Print the value of a key, with a newline after it. --format raw prints exactly
 the bytes of the value and nothing else.`,
+		Example: `  mmdb get app.mmdb users ann
+  mmdb get app.mmdb images/small logo.png --format raw > logo.png`,
 		Args: exactly(3),
 		RunE: func(_ *cobra.Command, args []string) error {
 			path, err := plainPath(args[1])

@@ -49,6 +49,8 @@ commit wrote and freed; its chain goes back to the last full list of free
 pages. Each bucket is a tree with a number of its own. The metas are the three
 places where commits are announced in turn; after a crash one of them may not
 be valid.`,
+		Example: `  mmdb info app.mmdb
+  mmdb info app.mmdb --json | jq .freePages`,
 		Args: exactly(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			return a.view(args[0], func(tx *mmdb.Tx) error { return a.info(args[0], tx) })

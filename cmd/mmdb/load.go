@@ -42,6 +42,8 @@ the bucket "main" or the one of --bucket. Keys that exist get the new value.
 All of it is one transaction: when anything is wrong with the dump, nothing at
 all is loaded. A file or bucket that is missing is an error, or made with
 --create.`,
+		Example: `  mmdb load app.mmdb app.dump --create
+  mdb_dump -n users.mdb | mmdb load app.mmdb --bucket users`,
 		Args: between(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			l.given = cmd.Flags().Changed("bucket")

@@ -25,6 +25,8 @@ func newPage(a *app) *cobra.Command {
 		Long: `Show one page or run, decoded and as bytes: its header, its slots in key order,
 and what the cells hold. A page that fails its checks is shown as far as it can
 be, with the reason.`,
+		Example: `  mmdb page app.mmdb 12
+  mmdb page app.mmdb 0 --no-hex --json`,
 		Args: exactly(2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			no, err := strconv.ParseUint(args[1], 0, 64)

@@ -65,6 +65,8 @@ func newPages(a *app) *cobra.Command {
 with --map a picture of the file. Free pages hold no data of the current state
 (deleted data may still be in them); pending ones will be free when no snapshot
 needs them any more.`,
+		Example: `  mmdb pages app.mmdb
+  mmdb pages app.mmdb --list | grep pending`,
 		Args: exactly(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if list && picture {

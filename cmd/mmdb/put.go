@@ -19,6 +19,8 @@ func newPut(a *app) *cobra.Command {
 are read in the form of --format. Without VALUE the bytes of standard input are
 the value, as they are. A file or a bucket that is missing is an error, or made
 with --create.`,
+		Example: `  mmdb put app.mmdb users ann '{"age":30}' --create
+  mmdb put app.mmdb images/small logo.png < logo.png`,
 		Args: between(3, 4),
 		RunE: func(_ *cobra.Command, args []string) error {
 			path, err := plainPath(args[1])

@@ -56,8 +56,9 @@ its tree. Each loss is printed with its page, bucket and key.
 The exit status is 0 when everything was recovered and 4 when something was
 lost; NEW is written in both cases. DAMAGED may be open for reading elsewhere,
 not for writing. It takes memory of about 48 bytes for each page.`,
-		Args: exactly(2),
-		RunE: func(_ *cobra.Command, args []string) error { return a.salvage(args[0], args[1]) },
+		Example: `  mmdb salvage broken.mmdb saved.mmdb`,
+		Args:    exactly(2),
+		RunE:    func(_ *cobra.Command, args []string) error { return a.salvage(args[0], args[1]) },
 	}
 }
 

@@ -28,6 +28,9 @@ func newScan(a *app) *cobra.Command {
 range is half open: --from is in it, --to is not. Nested buckets are listed as
 <bucket>; the root holds nothing else. On a terminal what is long is cut to the
 line, --full shows all of it.`,
+		Example: `  mmdb scan app.mmdb users --from a --to c
+  mmdb scan app.mmdb users --prefix ann --json
+  mmdb scan app.mmdb log --reverse --limit 10`,
 		Args: between(1, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			path, err := pathArg(args, 1)

@@ -35,6 +35,8 @@ func newStats(a *app) *cobra.Command {
 		Short: "Count keys, buckets and pages, and show how full the pages are",
 		Long: `Count keys, buckets and pages of the whole database, or of one bucket with all
 that is nested in it, and show how full the pages are.`,
+		Example: `  mmdb stats app.mmdb
+  mmdb stats app.mmdb users/by-name`,
 		Args: between(1, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			path, err := pathArg(args, 1)

@@ -53,7 +53,8 @@ Then the next child goes on with the same file.
 The folder is removed at the end, and nothing else is touched. At a loss the run
 ends, the folder stays, with the file as the dead child left it, and the exit
 status is 4. A process that is killed is not a power failure.`,
-		Args: exactly(0),
+		Example: `  mmdb torture --dir /var/lib/app --for 1h`,
+		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !cmd.Flags().Changed("seed") {
 				t.seed = rand.Uint64()

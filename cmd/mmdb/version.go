@@ -20,9 +20,10 @@ type versionInfo struct {
 
 func newVersion(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version of the tool and of the file format",
-		Args:  exactly(0),
+		Use:     "version",
+		Short:   "Print the version of the tool and of the file format",
+		Example: `  mmdb version --json`,
+		Args:    exactly(0),
 		RunE: func(*cobra.Command, []string) error {
 			v := buildVersion()
 			if a.json {
