@@ -34,12 +34,12 @@ func (st *Store) newGroup() *group { return &group{cond: sync.Cond{L: &st.flushM
 
 // tryLead reports whether the caller, who holds the writer lock, is to seal and flush the open group, because no flush
 // is in progress. Otherwise the end of that flush will ask somebody. A member that has just joined does not lead while
-// others are waited for.
+// others are waited for, unless it has spilled: it is the last of its group.
 func (st *Store) tryLead(member bool) bool {
 	st.flushMu.Lock()
 	defer st.flushMu.Unlock()
 	g := st.w.group
-	if st.flushing || member && g.size < st.reunion.target {
+	if st.flushing || member && !st.w.spilled && g.size < st.reunion.target {
 		st.waiting, st.waitingSize = g, g.size
 		return false
 	}

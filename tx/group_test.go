@@ -271,6 +271,20 @@ func TestASpillLeavesTheGroupAlone(t *testing.T) {
 	}))
 }
 
+// A function that spilled is the last of its group, even while those who are about to come back are waited for.
+func TestASpillWaitsForNobody(t *testing.T) {
+	st := openStore(t, newPath(t), &Options{MaxDirty: 64 << 10})
+	noError(t, putKeys(st, 0, 10))
+	st.flushMu.Lock()
+	st.reunion = reunion{target: 100, timer: time.NewTimer(time.Hour)}
+	st.flushMu.Unlock()
+	commits := st.Stats().Commits
+	noError(t, st.Update(func(tx *Tx) error { return largeInto(tx, "large", 200<<10) }))
+	if n := st.Stats().Commits; n != commits+1 {
+		t.Errorf("%d commits, want 1", n-commits)
+	}
+}
+
 func TestAFullDatabaseFailsOnlyTheUpdateThatIsTooMuch(t *testing.T) {
 	st, g, first := gated(t, Options{MaxSize: 1 << 20})
 	a := joinGroup(t, st, func(tx *Tx) error { return putInto(tx, 10, 20) })
