@@ -9,6 +9,8 @@ import (
 type (
 	// Options says how a database is opened. The zero value is a good default.
 	Options = tx.Options
+	// Durability says when a commit returns: Durable or Lazy.
+	Durability = tx.Durability
 	// Tx is a read or write transaction, used by one goroutine at a time.
 	Tx = tx.Tx
 	// Bucket is a sorted collection of keys, each with a value or a nested bucket.
@@ -29,6 +31,15 @@ type (
 	PageInfo = tx.PageInfo
 	// CorruptError is the error for a damaged file: the page, where it hangs in the tree, and what is wrong with it.
 	CorruptError = page.CorruptError
+)
+
+// When a commit returns.
+const (
+	// Durable commits return when they are on the device. It is the default.
+	Durable = tx.Durable
+	// Lazy commits return when they are in the system's page cache, and are flushed later: see Options.SyncInterval. When only
+	// the process dies nothing is lost; a power loss takes the database back to a commit not older than the last flush.
+	Lazy = tx.Lazy
 )
 
 // Limits of keys and values.

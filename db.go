@@ -56,7 +56,9 @@ func (db *DB) Begin(writable bool) (*Tx, error) { return db.store.Begin(writable
 // more. A second Close does nothing.
 func (db *DB) Close() error { return db.store.Close() }
 
-// Sync flushes the file to its device. Every commit is durable already when it returns.
+// Sync makes durable all that was committed before, if commits are Lazy; with Durable ones there is nothing to do, but it flushes
+// the file all the same. It waits for a flush in progress, not for transactions. Errors: ErrDatabaseNotOpen, ErrDatabaseReadOnly,
+// ErrFailed.
 func (db *DB) Sync() error { return db.store.Sync() }
 
 // Path returns the path that the database was opened with.

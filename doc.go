@@ -56,7 +56,7 @@
 //
 // # Durability
 //
-// When Update or Commit returns nil, the commit is on the device. It takes one flush: pages and meta page go out together, and the
+// When Update or Commit returns nil, the commit is on the device (Options.Durability [Durable], the default). It takes one flush: pages and meta page go out together, and the
 // next Open tells a whole commit from half of one by checksums. Commits that write more than 16 MiB, and all with
 // Options.TwoPhase, flush the pages first and the meta page second. A transaction that changed nothing makes no commit.
 //
@@ -64,6 +64,11 @@
 // a flush are made durable together by the next one. Each stands for itself: the error or panic of one undoes what that one did,
 // and nothing else. A function sees what those before it did, which may not be durable yet; so an Update that fails or
 // changes nothing returns when it is, too. A transaction from Begin(true) commits alone.
+//
+// With Options.Durability [Lazy], or Tx.SetDurability, a commit returns when it is in the system's page cache, and readers see it
+// at once; it is flushed with others later: after Options.SyncInterval, by [DB.Sync], by the next durable commit, at Close. When only the
+// process dies nothing is lost. A power loss takes the database back to what it was after some commit not older than the last
+// flush: never to a mix.
 //
 // # Compared with bbolt
 //

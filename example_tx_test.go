@@ -377,3 +377,20 @@ func ExampleDB_UpdateContext() {
 	}
 	// Output: context deadline exceeded
 }
+
+func ExampleTx_SetDurability() {
+	db, done := market()
+	defer done()
+
+	// What can be made again need not wait for the device. A power loss may take it back, whole.
+	update(db, func(tx *mmdb.Tx) error {
+		tx.SetDurability(mmdb.Lazy)
+		visits, err := tx.CreateBucket([]byte("visits"))
+		if err != nil {
+			return err
+		}
+		return visits.Put([]byte("2026-11-21"), []byte("17"))
+	})
+	fmt.Println(db.Sync()) // now it is durable too
+	// Output: <nil>
+}

@@ -40,13 +40,12 @@ func (w *writer) writeGroup(g *group) (err error) {
 	if err := w.st.failed(); err != nil {
 		return err
 	}
-	if !w.reclaimed && len(w.taken) == 0 {
+	if !w.reclaimed && len(w.taken) == 0 && w.st.window.base() == w.tip.meta.Commit {
 		w.reclaim()
 	}
 	w.commit = g.last
 	w.gather(g.root.Root)
-	base := &w.tip.meta
-	rec := page.Record{PageSize: uint32(w.st.pageSize), Salt: w.st.salt, Commit: g.last, Base: base.Commit,
+	rec := page.Record{PageSize: uint32(w.st.pageSize), Salt: w.st.salt, Commit: g.last, Base: w.st.window.base(),
 		Prev: w.chain[len(w.chain)-1], NextTree: w.nextTree, Checkpoint: w.checkpointDue()}
 	if err := w.endFreed(&rec); err != nil {
 		return err
@@ -67,31 +66,30 @@ func (w *writer) writeGroup(g *group) (err error) {
 	}
 	rec.Root = g.root
 	rec.Root.Root = w.resolve(rec.Root.Root)
-	twoPhase := w.twoPhase()
-	if twoPhase {
+	f := w.chooseFlush(g)
+	if f.twoPhase {
 		rec.Base = rec.Commit
 	}
 	link, err := w.writeRecord(&rec, nos[len(nos)-1], space)
 	if err != nil {
 		return err
 	}
-	w.takeOff(&rec, link, twoPhase, g.size)
+	w.takeOff(f, &rec, link)
 	return nil
 }
 
-// takeOff makes the commit of rec, which is written but for its meta, the state of w, and the flight of its store. If it fails
-// from here on, the store takes no more writes.
-func (w *writer) takeOff(rec *page.Record, link page.Link, twoPhase bool, size int) {
-	f := &w.st.flight
+// takeOff makes the commit of rec, which is written but for its meta, the state of w, and the flight f of its store. If it
+// fails from here on, the store takes no more writes.
+func (w *writer) takeOff(f *flight, rec *page.Record, link page.Link) {
 	f.meta = page.Meta{Version: page.Version, PageSize: rec.PageSize, Salt: rec.Salt, Commit: rec.Commit, Base: rec.Base,
 		Root: rec.Root, NextTree: rec.NextTree, HighWater: rec.HighWater, Record: link}
-	f.snap, f.twoPhase, f.size = w.st.newSnapshot(&f.meta), twoPhase, size
+	f.snap = w.st.newSnapshot(&f.meta)
 	if w.st.sabotaged(BugPublishEarly) {
 		w.st.show(f.snap)
 	}
 	f.slot = w.targetSlot()
 	f.old = w.slots[f.slot]
-	w.slots[f.slot] = metaSlot{true, f.meta}
+	w.slots[f.slot] = metaSlot{valid: true, meta: f.meta, alone: f.twoPhase || w.st.window.base() == w.tip.meta.Commit}
 	if rec.Checkpoint {
 		w.chain = w.chain[:0]
 	}
@@ -101,13 +99,19 @@ func (w *writer) takeOff(rec *page.Record, link page.Link, twoPhase bool, size i
 	w.countSpace()
 }
 
-// twoPhase reports whether the commit's pages must be durable before its meta is written (I4).
-func (w *writer) twoPhase() bool {
-	n := uint64(0)
+// chooseFlush returns the flight of group g, whose pages are written, and decides how it is flushed: pages first and the
+// meta second (I4) if there are too many of them for recovery to verify, with those of the lazy commits before.
+func (w *writer) chooseFlush(g *group) *flight {
+	pages := uint64(0)
 	for i := range w.written {
-		n += w.written[i].Len
+		pages += w.written[i].Len
 	}
-	return w.st.opts.TwoPhase || w.spilled || n<<w.st.shift > oneFlushMax
+	f, before := &w.st.flight, w.st.window.bytes
+	f.bytes, f.size = int64(pages)<<w.st.shift, g.size
+	large := w.spilled || f.bytes > oneFlushMax
+	f.durable = g.durable || large || before+f.bytes > w.windowLimit()
+	f.twoPhase = f.durable && (w.st.opts.TwoPhase || large || before+f.bytes > windowMax)
+	return f
 }
 
 // The chain of commit records is ended by a checkpoint, a record with the whole free list, when it is longer than

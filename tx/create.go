@@ -58,7 +58,7 @@ func (st *Store) writeFirst(m *page.Meta, img []byte) error {
 		if err := st.w.putMeta(i, m); err != nil {
 			return err
 		}
-		st.w.slots[i] = metaSlot{true, *m}
+		st.w.slots[i] = metaSlot{valid: true, meta: *m}
 	}
 	if err := st.file.Sync(); err != nil {
 		return err

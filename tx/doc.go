@@ -25,6 +25,9 @@
 // A commit that is too large for one flush, that spilled, or that Options.TwoPhase asks for flushes before its meta is
 // written too.
 //
+// A lazy commit (durability.go) leaves the flush out. Its meta names the newest durable commit as its base, and recovery
+// verifies all that was written since.
+//
 // # Promises that the code must keep
 //
 // No page that a needed snapshot can reach is written (I1): a freed extent is pending until no needed commit lies

@@ -15,7 +15,9 @@ type flight struct {
 	snap     *snapshot
 	slot     int      // where the meta goes
 	old      metaSlot // what stood there
+	durable  bool     // it is flushed
 	twoPhase bool     // the pages must be durable before the meta is written
+	bytes    int64    // what it has written
 	size     int      // functions in it
 	block    [page.MetaBlock]byte
 	one      [1][]byte
@@ -29,6 +31,7 @@ func (st *Store) land(locked bool) (took time.Duration, err error) {
 		return 0, st.fail(err)
 	}
 	took = time.Since(from)
+	st.window.reset(f.meta.Commit)
 	st.show(f.snap)
 	f.snap = nil
 	st.counts.landed(f.size, took)
@@ -39,6 +42,21 @@ func (st *Store) land(locked bool) (took time.Duration, err error) {
 		st.mu.Unlock()
 	}
 	return took, nil
+}
+
+// landLazily publishes the flight without a flush.
+func (st *Store) landLazily() error {
+	f := &st.flight
+	if err := f.writeMeta(st); err != nil {
+		f.putBack(st)
+		return st.fail(err)
+	}
+	st.show(f.snap)
+	f.snap = nil
+	st.counts.landed(f.size, 0)
+	st.window.bytes += f.bytes
+	st.syncer.wake(st, st.window.bytes > st.w.windowLimit()/2)
+	return nil
 }
 
 // flush makes the commit durable: its pages and its meta with one flush of the device, or the pages first. After

@@ -17,13 +17,14 @@ import (
 
 // A group is the functions that one commit makes durable.
 type group struct {
-	cond sync.Cond   // on Store.flushMu: for the fields below
-	lead bool        // one of those who wait is asked to seal it
-	done bool        // it is published, or has failed
-	err  error       // why it failed
-	size int         // functions in it; protected by the writer lock, like what follows
-	last page.Commit // the id of the newest: the number of the commit
-	root page.Bucket // the state that they left
+	cond    sync.Cond   // on Store.flushMu: for the fields below
+	lead    bool        // one of those who wait is asked to seal it
+	done    bool        // it is published, or has failed
+	err     error       // why it failed
+	size    int         // functions in it; protected by the writer lock, like what follows
+	last    page.Commit // the id of the newest: the number of the commit
+	root    page.Bucket // the state that they left
+	durable bool        // one of them is to be durable when it returns
 }
 
 // groupMax bounds the bytes of changed pages in an open group: beyond it, the next function waits until it is sealed.
@@ -133,11 +134,15 @@ func (st *Store) leadGroup(g *group) {
 func (st *Store) sealAndFlush(unlock bool) error {
 	g := st.w.group
 	err := st.w.seal(g, nil)
+	durable := st.flight.durable
+	if err == nil && !durable {
+		err = st.landLazily()
+	}
 	if unlock {
 		st.mu.Unlock()
 	}
 	var took time.Duration
-	if err == nil {
+	if err == nil && durable {
 		took, err = st.land(!unlock)
 	}
 	st.endFlush(g, took, err)
@@ -168,8 +173,12 @@ func (t *Tx) settleGroup() error {
 	}
 	g := st.w.group
 	err := st.w.seal(g, t)
-	if err == nil {
+	switch {
+	case err != nil:
+	case st.flight.durable:
 		_, err = st.land(true)
+	default:
+		err = st.landLazily()
 	}
 	st.endFlush(g, 0, err)
 	if err != nil {

@@ -96,6 +96,7 @@ func (st *Store) start(m *page.Meta) error {
 		}
 	}
 	st.w.tip = st.newSnapshot(m)
+	st.window.reset(m.Commit)
 	st.show(st.w.tip)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"time"
 
 	"mmdb/mmapfile"
@@ -27,6 +28,11 @@ type Options struct {
 	InitialSize int64
 	// MaxSize bounds the size of the file in bytes; zero is no bound.
 	MaxSize int64
+	// Durability says when commits return; the default is Durable. Tx.SetDurability chooses for one transaction.
+	Durability Durability
+	// SyncInterval is how long after a Lazy commit the file is flushed, at the latest; zero is 200 ms. A negative one
+	// leaves it to DB.Sync and to Close, but for windows that grow beyond their bound (64 MiB, less in small files).
+	SyncInterval time.Duration
 	// TwoPhase flushes a commit's pages before its meta page is written: two device flushes in place of
 	// one, and no reliance on checksums to tell a whole commit from half of one.
 	TwoPhase bool
@@ -58,6 +64,9 @@ type Options struct {
 // defaultMaxDirty is Options.MaxDirty when it is zero.
 const defaultMaxDirty = 64 << 20
 
+// defaultSyncInterval is Options.SyncInterval when it is zero.
+const defaultSyncInterval = 200 * time.Millisecond
+
 // withDefaults checks o and fills in what was left out. A nil o is all defaults.
 func (o *Options) withDefaults() (Options, error) {
 	var r Options
@@ -69,6 +78,12 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if !page.ValidSize(r.PageSize) {
 		return r, fmt.Errorf("%w: %d", ErrPageSize, r.PageSize)
+	}
+	switch {
+	case r.SyncInterval == 0:
+		r.SyncInterval = defaultSyncInterval
+	case r.SyncInterval < 0:
+		r.SyncInterval = math.MaxInt64
 	}
 	if r.MaxDirty <= 0 {
 		r.MaxDirty = defaultMaxDirty

@@ -1,7 +1,6 @@
 package tx
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -76,12 +75,7 @@ func (st *Store) readMetas() ([]candidate, error) {
 	if len(all) == 0 {
 		return nil, firstError(damaged, invalid)
 	}
-	slices.SortFunc(all, func(a, b candidate) int {
-		if c := cmp.Compare(b.meta.Commit, a.meta.Commit); c != 0 {
-			return c
-		}
-		return cmp.Compare(boolInt(b.meta.Settled), boolInt(a.meta.Settled))
-	})
+	slices.SortStableFunc(all, func(a, b candidate) int { return compareMetas(&b.meta, &a.meta) })
 	return all, st.agree(all)
 }
 
@@ -145,16 +139,38 @@ func (st *Store) verifyCommit(m *page.Meta) ([]part, error) {
 	if err != nil {
 		return nil, err
 	}
-	if rec.Base != m.Base || rec.HighWater != m.HighWater || rec.Root != m.Root || rec.NextTree != m.NextTree {
+	if rec.Base != m.Base && m.Base != m.Commit || rec.HighWater != m.HighWater || rec.Root != m.Root || rec.NextTree != m.NextTree {
 		return nil, page.Corruptf(m.Record.Page, "meta and commit record differ")
 	}
 	if m.Base == m.Commit {
 		return parts, nil
 	}
-	if m.Base != rec.Prev.Commit {
-		return nil, page.Corruptf(m.Record.Page, "the commit is based on %d, the one before it is %d", m.Base, rec.Prev.Commit)
+	return parts, st.verifyWindow(m, rec, &parts)
+}
+
+// verifyWindow checks all that was written since the base of commit m, whose record is rec: a lazy commit's base may lie many
+// commits back. What it reads is appended to parts.
+func (st *Store) verifyWindow(m *page.Meta, rec page.Record, parts *[]part) error {
+	total := uint64(0)
+	for {
+		if err := st.verifyWritten(&rec, &total, parts); err != nil {
+			return err
+		}
+		prev := rec.Prev
+		if prev.Commit <= m.Base {
+			if prev.Commit < m.Base {
+				return page.Corruptf(rec.Prev.Page, "the commit is based on %d, which is not among those before it", m.Base)
+			}
+			return nil
+		}
+		if prev.Commit >= rec.Commit {
+			return page.Corruptf(prev.Page, "commit %d comes before %d", prev.Commit, rec.Commit)
+		}
+		var err error
+		if rec, err = st.verifyRecord(prev, m.HighWater, parts); err != nil {
+			return err
+		}
 	}
-	return parts, st.verifyWritten(&rec, &parts)
 }
 
 // verifyRecord reads the commit record that l leads to, and appends it to parts.
@@ -168,17 +184,17 @@ func (st *Store) verifyRecord(l page.Link, limit page.No, parts *[]part) (rec pa
 	return rec, st.checkRecord(&rec, b, l)
 }
 
-// verifyWritten reads what the commit of rec wrote, appends it to parts, and compares the digests.
-func (st *Store) verifyWritten(rec *page.Record, parts *[]part) error {
+// verifyWritten reads what the commit of rec wrote, appends it to parts, and compares the digests. total is the number of pages
+// so far.
+func (st *Store) verifyWritten(rec *page.Record, total *uint64, parts *[]part) error {
 	extents, err := freelist.DecodeExtents(rec.Written, rec.HighWater)
 	if err != nil {
 		return err
 	}
-	total := uint64(0)
 	var d page.Digest
 	for _, e := range extents {
-		if total += e.Len; total<<st.shift > oneFlushMax {
-			return page.Corruptf(e.Page, "commit record lists more pages than one flush may write")
+		if *total += e.Len; *total<<st.shift > windowMax {
+			return page.Corruptf(e.Page, "commit record lists more pages than may be written before a flush")
 		}
 		b, err := st.readPart(e, rec.HighWater)
 		if err != nil {
@@ -226,7 +242,7 @@ func (st *Store) take(all []candidate, i int, parts []part) error {
 	m := &all[i].meta
 	for j := range all {
 		if all[j].meta.Commit <= m.Commit {
-			w.slots[all[j].slot] = metaSlot{true, all[j].meta}
+			w.slots[all[j].slot] = metaSlot{valid: true, meta: all[j].meta}
 		}
 	}
 	switch {
@@ -263,7 +279,7 @@ func (st *Store) adopt(m *page.Meta, parts []part) error {
 		if err := st.w.putMeta(i, m); err != nil {
 			return fmt.Errorf("adopt commit %d: %w", m.Commit, err)
 		}
-		st.w.slots[i] = metaSlot{true, *m}
+		st.w.slots[i] = metaSlot{valid: true, meta: *m}
 	}
 	if err := st.file.Sync(); err != nil {
 		return fmt.Errorf("adopt commit %d: flush: %w", m.Commit, err)
@@ -280,6 +296,11 @@ func (st *Store) settle() error {
 	w := st.w
 	if st.readOnly || st.failed() != nil || w == nil {
 		return nil
+	}
+	if w.tip != nil && st.window.base() != w.tip.meta.Commit {
+		if err := st.syncFile(w.tip); err != nil {
+			return fmt.Errorf("close: %w", err)
+		}
 	}
 	m := w.slots[w.newestSlot()].meta
 	if end := max(w.fileEnd(), st.opts.InitialSize); w.fileSize > end {

@@ -46,6 +46,8 @@ type Store struct {
 	waitingSize int       // functions in it
 	flushed     sync.Cond // on flushMu: flushing has ended
 	reunion     reunion
+	window      window
+	syncer      syncer
 	flight      flight
 	seen        bool // a written meta was read back through the mapping
 
@@ -234,6 +236,7 @@ func (st *Store) Close() error {
 	if st.closed {
 		return nil
 	}
+	st.syncer.end()
 	st.drain()
 	st.closed = true
 	st.closing.Store(true)
@@ -241,6 +244,7 @@ func (st *Store) Close() error {
 	for st.readers.open() > 0 {
 		<-st.gone
 	}
+	st.waitIdle() // for a Sync
 	err := st.settle()
 	return firstError(err, st.release())
 }
@@ -272,26 +276,6 @@ func firstError(errs ...error) error {
 		if e != nil {
 			return e
 		}
-	}
-	return nil
-}
-
-// Sync flushes the file to its device. In this version every commit is durable when it returns, so it is needed only
-// after the file was changed by other means.
-func (st *Store) Sync() error {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	switch {
-	case st.closed:
-		return ErrDatabaseNotOpen
-	case st.readOnly:
-		return ErrDatabaseReadOnly
-	case st.failed() != nil:
-		return st.failed()
-	}
-	st.drain()
-	if err := firstError(st.failed(), st.file.Sync()); err != nil {
-		return st.fail(err)
 	}
 	return nil
 }

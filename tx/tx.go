@@ -9,29 +9,30 @@ import (
 // of it that Commit makes durable as a whole. A Tx and all that comes from it must be used by one goroutine
 // at a time. Slices that it returns are valid until it ends, in write transactions too, and must not be written to.
 type Tx struct {
-	store    *Store
-	snap     *snapshot
-	data     []byte  // the mapping
-	limit    page.No // pages below it may be read
-	shift    uint8   // log2 of the page size
-	writable bool
-	managed  bool // View or Update ends it, and turns faults into errors
-	done     bool
-	returned bool        // the function of a View did
-	commit   page.Commit // the commit that it reads, or the one that it will be
-	verified *bitmap
-	err      error // the first failure of a call without an error result (I13)
-	slot     *readerSlot
-	root     Bucket
-	buckets  slab[Bucket]
-	cursors  slab[Cursor]
-	w        *writer // the writer's state; nil in a read transaction
-	base     *group  // of a write transaction: the newest group whose changes it sees
-	onCommit []func()
-	stats    TxStats
-	touched  byte              // see touch
-	cold     bool              // GetMany waited for the device; kept when t is used again
-	guard    *mmapfile.Mapping // this transaction's own mapping (Options.Guard)
+	store      *Store
+	snap       *snapshot
+	data       []byte  // the mapping
+	limit      page.No // pages below it may be read
+	shift      uint8   // log2 of the page size
+	writable   bool
+	managed    bool // View or Update ends it, and turns faults into errors
+	done       bool
+	returned   bool        // the function of a View did
+	commit     page.Commit // the commit that it reads, or the one that it will be
+	verified   *bitmap
+	err        error // the first failure of a call without an error result (I13)
+	slot       *readerSlot
+	root       Bucket
+	buckets    slab[Bucket]
+	cursors    slab[Cursor]
+	w          *writer // the writer's state; nil in a read transaction
+	durability Durability
+	base       *group // of a write transaction: the newest group whose changes it sees
+	onCommit   []func()
+	stats      TxStats
+	touched    byte              // see touch
+	cold       bool              // GetMany waited for the device; kept when t is used again
+	guard      *mmapfile.Mapping // this transaction's own mapping (Options.Guard)
 }
 
 // A slab hands out objects that are used again when the transaction that owns it is. Beyond a few it

@@ -1,6 +1,7 @@
 package tx
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -55,6 +56,7 @@ type writer struct {
 // A metaSlot is what stands in one meta slot of the file.
 type metaSlot struct {
 	valid bool
+	alone bool // what it has to be verified with was written by its own commit; false if that is not known
 	meta  page.Meta
 }
 
@@ -87,7 +89,7 @@ func (w *writer) beginFunction() error {
 	if w.group == nil {
 		w.freed, w.taken, w.written = w.freed[:0], w.taken[:0], w.written[:0]
 		w.spilled, w.nextTree, w.start = false, w.tip.meta.NextTree, w.space.HighWater()
-		if w.reclaimed = w.st.idle(); w.reclaimed {
+		if w.reclaimed = w.st.settledTip(); w.reclaimed {
 			w.reclaim()
 		} else if w.st.sabotaged(BugReuseInFlight) {
 			w.space.Reclaim([]page.Commit{w.tip.meta.Commit})
@@ -122,8 +124,15 @@ func (w *writer) neededCommits(published page.Commit) []page.Commit {
 	n = append(n, published)
 	target := w.targetSlot()
 	for i := range w.slots {
-		if i != target && w.slots[i].valid {
-			n = append(n, w.slots[i].meta.Commit)
+		s := &w.slots[i]
+		if i == target || !s.valid {
+			continue
+		}
+		n = append(n, s.meta.Commit)
+		if !s.alone {
+			for c := s.meta.Base + 1; c < s.meta.Commit; c++ {
+				n = append(n, c)
+			}
 		}
 	}
 	slices.Sort(n)
@@ -131,38 +140,62 @@ func (w *writer) neededCommits(published page.Commit) []page.Commit {
 	return slices.Compact(n)
 }
 
-// targetSlot returns the slot for the next meta: an invalid one, or else the oldest, but never the only one that
-// holds the newest commit. In this version the newest published commit is the newest durable one.
+// targetSlot returns the slot for the next meta: an invalid one, or else the oldest that holds neither the newest durable
+// commit nor the newest one.
 func (w *writer) targetSlot() int {
-	best := -1
+	newest := w.newestSlot()
+	if w.st.sabotaged(BugWrongSlot) {
+		return newest
+	}
+	best, durable := -1, w.slotOf(w.st.window.base())
 	for i := range w.slots {
-		if !w.slots[i].valid {
+		s := &w.slots[i]
+		if !s.valid {
 			return i
 		}
-		if best < 0 || w.slots[i].meta.Commit < w.slots[best].meta.Commit {
+		if i == newest || i == durable {
+			continue
+		}
+		if best < 0 || compareMetas(&s.meta, &w.slots[best].meta) < 0 {
 			best = i
 		}
-	}
-	if w.st.sabotaged(BugWrongSlot) {
-		return w.newestSlot()
 	}
 	return best
 }
 
-// newestSlot returns the slot that holds the newest commit, if there are several the settled one.
+// compareMetas orders metas by what recovery tries last: older commits, then those that are not settled, then those that have to be
+// verified since an older base.
+func compareMetas(a, b *page.Meta) int {
+	if c := cmp.Compare(a.Commit, b.Commit); c != 0 {
+		return c
+	}
+	if a.Settled != b.Settled {
+		return boolInt(a.Settled) - boolInt(b.Settled)
+	}
+	return cmp.Compare(a.Base, b.Base)
+}
+
+// newestSlot returns the slot that holds the newest commit, the one that recovery would try first.
 func (w *writer) newestSlot() int {
 	newest := -1
 	for i := range w.slots {
-		s := &w.slots[i]
-		switch {
-		case !s.valid:
-		case newest < 0 || s.meta.Commit > w.slots[newest].meta.Commit:
-			newest = i
-		case s.meta.Commit == w.slots[newest].meta.Commit && s.meta.Settled:
+		if s := &w.slots[i]; s.valid && (newest < 0 || compareMetas(&s.meta, &w.slots[newest].meta) > 0) {
 			newest = i
 		}
 	}
 	return newest
+}
+
+// slotOf returns the slot that holds commit c, the one that recovery would try first, or -1.
+func (w *writer) slotOf(c page.Commit) int {
+	slot := -1
+	for i := range w.slots {
+		s := &w.slots[i]
+		if s.valid && s.meta.Commit == c && (slot < 0 || compareMetas(&s.meta, &w.slots[slot].meta) > 0) {
+			slot = i
+		}
+	}
+	return slot
 }
 
 // place gets one place in the file for each unit, a run of so many pages, and makes the file large enough. The
@@ -176,8 +209,10 @@ func (w *writer) place(units []uint32) ([]page.No, error) {
 		return nil, err
 	}
 	nos, err := w.alloc(units, limit)
-	if err != nil && w.freeMore() {
-		nos, err = w.alloc(units, limit)
+	for _, free := range [2]func() bool{w.freeMore, w.freeOlder} {
+		if err != nil && free() {
+			nos, err = w.alloc(units, limit)
+		}
 	}
 	if err != nil {
 		return nil, firstError(w.st.failed(), fullError(err))
@@ -262,27 +297,39 @@ func (w *writer) untake(n int, hw page.No) {
 	w.space.CutTo(hw)
 }
 
-// freeMore looks for free pages when there are none left, and reports whether it found some.
+// freeMore looks for free pages when there are none left, and reports whether it found some. What lazy commits have freed can
+// only be used when they are durable.
 func (w *writer) freeMore() bool {
 	if w.space.PendingPages() == 0 {
 		return false
 	}
 	before := w.space.FreePages()
-	if !w.sealing {
+	switch lazy := w.st.window.base() != w.tip.meta.Commit; {
+	case w.sealing && lazy:
+		if w.st.syncFile(w.tip) != nil {
+			return false
+		}
+	case w.sealing:
+	case lazy:
+		if w.st.Sync() != nil {
+			return false
+		}
+	default:
 		w.st.waitIdle()
 	}
 	w.space.Reclaim(w.neededCommits(w.tip.meta.Commit))
-	return w.space.FreePages() > before || w.freeOlder()
+	return w.space.FreePages() > before
 }
 
 // freeOlder makes the pages that only older metas pin free, when space has run out, and reports whether there were any: the
 // newest commit's meta takes every slot, as it does after a clean close. Without it a full database could not use what a
 // deletion has freed, because only a further commit would.
 func (w *writer) freeOlder() bool {
-	if w.st.failed() != nil {
+	if w.space.PendingPages() == 0 || w.st.failed() != nil {
 		return false
 	}
 	m := w.slots[w.newestSlot()].meta
+	m.Base = m.Commit // it is durable: nothing that it was based on is needed any more
 	older := false
 	for i := range w.slots {
 		if s := &w.slots[i]; !s.valid || s.meta.Commit == m.Commit {
@@ -294,7 +341,7 @@ func (w *writer) freeOlder() bool {
 			w.st.fail(fmt.Errorf("write meta: %w", err))
 			return false
 		}
-		w.slots[i] = metaSlot{true, m}
+		w.slots[i] = metaSlot{valid: true, alone: true, meta: m}
 	}
 	if !older {
 		return false
@@ -303,6 +350,9 @@ func (w *writer) freeOlder() bool {
 	if err := w.st.flushRange(w.st.mapping, 0, page.MetaOffset(page.MetaSlots-1)+page.MetaBlock); err != nil {
 		w.st.fail(fmt.Errorf("flush metas: %w", err))
 		return false
+	}
+	for i := range w.slots {
+		w.slots[i].alone = true // another slot has the same commit without a base
 	}
 	before := w.space.FreePages()
 	w.space.Reclaim(w.neededCommits(m.Commit))

@@ -68,7 +68,7 @@ func (st *Store) startWrite(alone bool) (t *Tx, err error) {
 	if err := w.beginFunction(); err != nil {
 		return nil, err
 	}
-	t = &Tx{writable: true, w: w, base: w.last}
+	t = &Tx{writable: true, w: w, base: w.last, durability: st.opts.Durability}
 	t.init(st, w.tip)
 	t.commit++
 	if g := w.group; g != nil {
@@ -213,6 +213,7 @@ func (t *Tx) join() (changed bool, err error) {
 	}
 	g.size++
 	g.last, g.root = t.commit, t.root.hdr
+	g.durable = g.durable || t.durability == Durable
 	w.group = g
 	w.dirty.keepChanges()
 	if w.spilled { // its pages carry the number of the commit already: it is the last of its group

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 
@@ -16,7 +15,7 @@ var bucketName = []byte("bench")
 func init() {
 	register(Engine{
 		Name:     "mmdb",
-		Settings: "page size 4096, one bucket; no flush: flushes are left out through Options.Seam; lazy: not in this version",
+		Settings: "page size 4096, one bucket; no flush: flushes are left out through Options.Seam; lazy: Options.Durability Lazy, flushed every 200 ms",
 		Open:     openMmdb,
 	})
 }
@@ -32,7 +31,7 @@ func openMmdb(dir string, o Options) (Store, error) {
 	s := &mmdbStore{path: filepath.Join(dir, "data.mmdb")}
 	switch o.Durability {
 	case Lazy:
-		return nil, fmt.Errorf("%w: mmdb has no lazy commits in this version", ErrUnavailable)
+		s.opts.Durability = mmdb.Lazy
 	case NoFlush:
 		s.opts.Seam = withoutFlush
 	}

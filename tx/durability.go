@@ -1,0 +1,188 @@
+package tx
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mmdb/page"
+)
+
+// Durability says when a commit returns.
+type Durability uint8
+
+const (
+	// Durable commits return when they are on the device. Nothing that was committed is ever lost.
+	Durable Durability = iota
+	// Lazy commits return when they are in the system's page cache, and are flushed later: every Options.SyncInterval, by
+	// DB.Sync, by the next Durable commit, at Close. When only the process dies nothing is lost. After a power loss or a
+	// crash of the system the database is as it was after some commit, not older than the last flush.
+	Lazy
+)
+
+// String returns the name in lower case.
+func (d Durability) String() string {
+	switch d {
+	case Durable:
+		return "durable"
+	case Lazy:
+		return "lazy"
+	}
+	return fmt.Sprintf("Durability(%d)", uint8(d))
+}
+
+// SetDurability says how t commits, in place of Options.Durability. A Lazy transaction whose commit is shared with a Durable
+// one, or that is too large for it (16 MiB, or spilled), is made durable. It has no effect in a read transaction.
+func (t *Tx) SetDurability(d Durability) { t.durability = d }
+
+// A Lazy commit writes all that a durable one does, its meta too, but does not flush. The commits since the newest durable one
+// are the window. The metas of its commits name that one as their base, and recovery verifies all that was written since. So
+// the newest durable meta stays in its slot, the other slots take turns, and no page that a commit of the window has written
+// is used again before newer metas have replaced all that reach back to it (neededCommits). When the window grows
+// beyond a bound, the next commit is made durable.
+type window struct {
+	durable atomic.Uint64 // the newest commit known to be durable
+	bytes   int64         // what commits have written since then; who owns the flight may use it
+}
+
+// base returns the newest commit known to be durable.
+func (w *window) base() page.Commit { return page.Commit(w.durable.Load()) }
+
+// reset makes the window empty: commit c is durable.
+func (w *window) reset(c page.Commit) {
+	w.bytes = 0
+	w.durable.Store(uint64(c))
+}
+
+// The window is at most windowMax bytes, and less in a small database: half of it, or windowMin.
+const (
+	windowMax = 64 << 20
+	windowMin = 4 << 20
+)
+
+// windowLimit returns how many bytes the commits may write that are not durable yet.
+func (w *writer) windowLimit() int64 {
+	return max(windowMin, min(windowMax, int64(w.tip.meta.HighWater)<<w.st.shift/2))
+}
+
+// settledTip reports whether no flush is in progress and the newest commit is durable. To the holder of the writer lock
+// that stays so.
+func (st *Store) settledTip() bool {
+	st.flushMu.Lock()
+	defer st.flushMu.Unlock()
+	return !st.flushing && st.window.base() == st.w.tip.meta.Commit
+}
+
+// Sync makes durable all that was committed before. It waits for a flush in progress, but not for transactions. With
+// Durable commits there is nothing to do, but it flushes the file all the same, for what was changed by other means. Errors:
+// ErrDatabaseNotOpen, ErrDatabaseReadOnly, ErrFailed.
+func (st *Store) Sync() error {
+	if st.readOnly {
+		return ErrDatabaseReadOnly
+	}
+	st.flushMu.Lock()
+	for st.flushing {
+		st.flushed.Wait()
+	}
+	s := st.published.Load()
+	if s == nil {
+		st.flushMu.Unlock()
+		return ErrDatabaseNotOpen
+	}
+	st.flushing = true
+	st.flushMu.Unlock()
+	err := st.failed()
+	if err == nil {
+		err = st.syncFile(s)
+	}
+	st.flushMu.Lock()
+	defer st.flushMu.Unlock()
+	st.flushing = false
+	if st.waiting != nil {
+		st.askToLead()
+	}
+	st.flushed.Broadcast()
+	return err
+}
+
+// syncFile flushes all of the file, of which s is the newest commit. The caller owns the flight.
+func (st *Store) syncFile(s *snapshot) error {
+	st.counts.flushes.Add(1)
+	if err := st.file.Sync(); err != nil {
+		return st.fail(fmt.Errorf("flush: %w", err))
+	}
+	st.window.reset(s.meta.Commit)
+	return nil
+}
+
+// A syncer flushes lazy commits after a while.
+type syncer struct {
+	once   sync.Once
+	dirty  chan struct{} // there is something to flush
+	urgent chan struct{} // there is much
+	stop   chan struct{}
+	ended  chan struct{}
+}
+
+// wake tells the syncer of st, which it starts if need be, that a lazy commit was made.
+func (s *syncer) wake(st *Store, urgent bool) {
+	s.once.Do(func() {
+		s.dirty, s.urgent = make(chan struct{}, 1), make(chan struct{}, 1)
+		s.stop, s.ended = make(chan struct{}), make(chan struct{})
+		go s.run(st)
+	})
+	signal(s.dirty)
+	if urgent {
+		signal(s.urgent)
+	}
+}
+
+// signal makes c ready without waiting.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+func (s *syncer) run(st *Store) {
+	defer close(s.ended)
+	timer := time.NewTimer(st.opts.SyncInterval)
+	defer timer.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-s.dirty:
+		}
+		timer.Reset(st.opts.SyncInterval)
+		select {
+		case <-s.stop:
+			return
+		case <-s.urgent:
+		case <-timer.C:
+		}
+		if s := st.published.Load(); s == nil || s.meta.Commit == st.window.base() {
+			continue
+		}
+		// Most of it goes out while commits go on; what they have written meanwhile is what holds them up.
+		if err := st.file.Sync(); err != nil {
+			st.fail(fmt.Errorf("flush: %w", err))
+			return
+		}
+		if st.Sync() != nil {
+			return
+		}
+	}
+}
+
+// end stops the syncer, if it was started.
+func (s *syncer) end() {
+	started := true
+	s.once.Do(func() { started = false })
+	if started {
+		close(s.stop)
+		<-s.ended
+	}
+}

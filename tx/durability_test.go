@@ -1,0 +1,222 @@
+package tx
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"mmdb/mmapfile"
+	"mmdb/page"
+)
+
+// lazyStore returns a database with a tape that flushes only when it is told to.
+func lazyStore(t *testing.T, o Options) (*Store, *tape) {
+	t.Helper()
+	p := new(tape)
+	o.Seam, o.Durability = p.seam, Lazy
+	if o.SyncInterval == 0 {
+		o.SyncInterval = -1
+	}
+	return openStore(t, newPath(t), &o), p
+}
+
+func flushes(p *tape) (n int) {
+	for _, o := range p.recorded() {
+		if o.flush() {
+			n++
+		}
+	}
+	return n
+}
+
+// wantImage opens a copy of the file as it is now, as after a crash of the process, and checks that it holds n keys.
+func wantImage(t *testing.T, img []byte, n int) {
+	t.Helper()
+	checkFile(t, writeFile(t, img), n)
+}
+
+func TestLazyCommitsDoNotFlush(t *testing.T) {
+	st, p := lazyStore(t, Options{})
+	p.set(nil)
+	for i := range 50 {
+		noError(t, putKeys(st, i, i+1))
+		wantKeys(t, st, i+1)
+	}
+	if n := flushes(p); n != 0 {
+		t.Errorf("%d flushes", n)
+	}
+	noError(t, st.Sync())
+	if n := flushes(p); n != 1 {
+		t.Errorf("%d flushes with Sync, want 1", n)
+	}
+}
+
+// Every commit survives the process, however many there were since the last flush, with checkpoints of the free list among
+// them, and pages that are replaced again and again.
+func TestLazyCommitsSurviveTheProcess(t *testing.T) {
+	st, _ := lazyStore(t, Options{})
+	rng := rand.New(rand.NewPCG(1, 1))
+	n := 0
+	for i := range 400 {
+		more := rng.IntN(5)
+		noError(t, st.Update(func(tx *Tx) error {
+			if err := largeInto(tx, fmt.Sprint(rng.IntN(10)), rng.IntN(20000)); err != nil {
+				return err
+			}
+			return putInto(tx, n, n+more)
+		}))
+		n += more
+		if i%20 == 0 {
+			wantImage(t, readAll(t, st.Path()), n)
+		}
+		if rng.IntN(60) == 0 {
+			noError(t, st.Sync())
+		}
+	}
+}
+
+// A power loss takes the database back to a commit not older than the last flush.
+func TestLazyCommitsThatAreNotWholeAreRejected(t *testing.T) {
+	st, _ := lazyStore(t, Options{})
+	noError(t, putKeys(st, 0, 100))
+	noError(t, st.Sync())
+	old := readAll(t, st.Path())
+	for i := 100; i < 120; i++ {
+		noError(t, putKeys(st, i, i+1))
+	}
+	img := readAll(t, st.Path())
+	whole := st.published.Load().meta
+	if whole.Base >= whole.Commit-10 {
+		t.Fatalf("commit %d has the base %d", whole.Commit, whole.Base)
+	}
+	lost := append([]byte(nil), img...)
+	copy(lost[page.MetaSlots*page.MetaStride:], old[page.MetaSlots*page.MetaStride:])
+	wantImage(t, lost, 100)
+	// One page of any commit since the flush is missing.
+	rec := recordOf(t, img, &whole)
+	for range 15 {
+		torn := append([]byte(nil), img...)
+		clear(torn[int64(rec.Prev.Page)*int64(whole.PageSize):][:512])
+		wantImage(t, torn, 100)
+		m := whole
+		m.Record = rec.Prev
+		rec = recordOf(t, img, &m)
+	}
+	wantImage(t, img, 120)
+}
+
+func TestADurableCommitFlushesTheLazyOnesBefore(t *testing.T) {
+	st, p := lazyStore(t, Options{})
+	noError(t, putKeys(st, 0, 10))
+	p.set(nil)
+	noError(t, st.Update(func(tx *Tx) error {
+		tx.SetDurability(Durable)
+		return putInto(tx, 10, 20)
+	}))
+	if n := flushes(p); n != 1 {
+		t.Errorf("%d flushes, want 1", n)
+	}
+	if c := st.published.Load().meta.Commit; st.window.base() != c || st.window.bytes != 0 {
+		t.Errorf("commit %d is durable, but %d counts", c, st.window.base())
+	}
+	wantImage(t, readAll(t, st.Path()), 20)
+	durable := openStore(t, newPath(t), &Options{Seam: p.seam, SyncInterval: -1})
+	p.set(nil)
+	noError(t, durable.Update(func(tx *Tx) error {
+		tx.SetDurability(Lazy)
+		return putInto(tx, 0, 20)
+	}))
+	if n := flushes(p); n != 0 {
+		t.Errorf("%d flushes of a lazy transaction, want none", n)
+	}
+	wantKeys(t, durable, 20)
+}
+
+func TestLazyCommitsAreFlushedBeforeTheyAreTooMany(t *testing.T) {
+	st, p := lazyStore(t, Options{})
+	p.set(nil)
+	const size = 300_000
+	most := page.Commit(0)
+	for i := range 60 {
+		noError(t, putLarge(st, fmt.Sprint(i%7), size))
+		m := &st.published.Load().meta
+		most = max(most, m.Commit-m.Base)
+	}
+	if n := int64(most) * size; n > st.w.windowLimit()+size || n < windowMin/4 {
+		t.Errorf("up to %d bytes were not flushed, the bound is %d", n, st.w.windowLimit())
+	}
+	if flushes(p) == 0 {
+		t.Error("no flush")
+	}
+}
+
+func TestLazyCommitsAreFlushedAfterAWhile(t *testing.T) {
+	st, p := lazyStore(t, Options{SyncInterval: time.Millisecond})
+	p.set(nil)
+	noError(t, putKeys(st, 0, 10))
+	for started := time.Now(); st.window.base() != 2; time.Sleep(time.Millisecond) {
+		if time.Since(started) > 30*time.Second {
+			t.Fatal("no flush for 30 s")
+		}
+	}
+	if flushes(p) == 0 {
+		t.Error("no flush was made")
+	}
+}
+
+// A flush in the background that fails is found out: later writes are refused.
+func TestAFailedFlushInTheBackgroundStopsWriting(t *testing.T) {
+	st, p := lazyStore(t, Options{SyncInterval: time.Millisecond})
+	p.set(func(_ int, op mmapfile.Op) error {
+		if op.Kind == mmapfile.OpSync {
+			return fmt.Errorf("no device")
+		}
+		return nil
+	})
+	for started := time.Now(); ; time.Sleep(time.Millisecond) {
+		if err := putKeys(st, 0, 10); err != nil {
+			wantError(t, err, ErrFailed, "no device")
+			break
+		}
+		if time.Since(started) > 30*time.Second {
+			t.Fatal("nobody noticed for 30 s")
+		}
+	}
+	wantKeys(t, st, 10)
+}
+
+// Close flushes, and leaves a file that was closed cleanly.
+func TestCloseFlushesLazyCommits(t *testing.T) {
+	path := newPath(t)
+	p := new(tape)
+	st, err := Open(path, 0o600, &Options{Seam: p.seam, Durability: Lazy, SyncInterval: -1})
+	noError(t, err)
+	noError(t, putKeys(st, 0, 100))
+	p.set(nil)
+	noError(t, st.Close())
+	ops := p.recorded()
+	settled := -1
+	for i, o := range ops {
+		if o.meta() {
+			settled = i
+		}
+		if o.kind == mmapfile.OpSync && settled >= 0 {
+			t.Error("the pages were flushed after the settled meta was written")
+		}
+	}
+	if settled < 0 || flushes(p) < 2 {
+		t.Errorf("%d flushes, settled meta at %d of %d", flushes(p), settled, len(ops))
+	}
+	wantImage(t, readAll(t, path), 100)
+}
+
+// A full database makes durable what lazy commits have freed, and uses it.
+func TestALazyDatabaseThatIsFullUsesWhatItHasFreed(t *testing.T) {
+	st, _ := lazyStore(t, Options{MaxSize: 1 << 20})
+	for i := range 200 {
+		noError(t, putLarge(st, fmt.Sprint(i%3), 100_000))
+	}
+	checkStore(t, st)
+	wantImage(t, readAll(t, st.Path()), 0)
+}
