@@ -75,11 +75,11 @@ func TestUnavailableWorkloadsAreNoted(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range results {
-		if can := r.Engine == "bbolt"; can != (len(r.Values) == 2) || can != (r.Note == "") {
+		if can := r.Engine != "bbolt-batch"; can != (len(r.Values) == 2) || can != (r.Note == "") {
 			t.Errorf("%+v", r)
 		}
 	}
-	if n := strings.Count(progress.String(), "put-lazy mmdb"); n != 1 {
+	if n := strings.Count(progress.String(), "put-lazy bbolt-batch"); n != 1 {
 		t.Errorf("asked %d times", n)
 	}
 }
