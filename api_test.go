@@ -404,8 +404,8 @@ func TestReadOnlyDatabaseRefusesWriters(t *testing.T) {
 		}
 		return nil
 	}))
-	_, err = mmdb.Open(db.Path(), 0o600, &mmdb.Options{Timeout: time.Millisecond})
-	wantErr(t, "a writer beside readers", err, mmdb.ErrTimeout)
+	_, err = mmdb.Open(db.Path(), 0o600, &mmdb.Options{Timeout: time.Millisecond, Exclusive: true})
+	wantErr(t, "an exclusive open beside readers", err, mmdb.ErrTimeout)
 	must(t, second.Close())
 	must(t, ro.Close())
 }

@@ -13,11 +13,11 @@ type DB struct {
 }
 
 // Open opens the database at path. A file that is missing is created with mode (before the umask), one that is
-// empty is made a database, unless opts ask for read-only. A nil opts is all defaults. Only one open at a time may write to
-// a file: another waits for Options.Timeout and then gets ErrTimeout, through whatever path or link it came.
+// empty is made a database, unless opts ask for read-only. A nil opts is all defaults. Other processes may have the file open too,
+// unless one asks for Options.Exclusive: then the others wait for Options.Timeout, and get ErrTimeout.
 //
 // Errors: ErrInvalid for a file that is no database, ErrVersion for one of a newer format, ErrCorrupt for a damaged
-// one, ErrTimeout, ErrPageSize, and the system's.
+// one, ErrTimeout, ErrLockFile, ErrNetwork, ErrPageSize, and the system's.
 func Open(path string, mode os.FileMode, opts *Options) (*DB, error) {
 	st, err := tx.Open(path, mode, opts)
 	if err != nil {
@@ -34,7 +34,7 @@ func (db *DB) View(fn func(*Tx) error) error { return db.store.View(fn) }
 
 // Update calls fn with a write transaction and commits it. When fn returns an error or panics, nothing is changed. When
 // Update returns nil the changes are durable, and the next View sees them. Write transactions run one after the
-// other; an Update inside another's function waits for ever.
+// other, those of other processes too; an Update inside another's function waits for ever.
 //
 // Errors: fn's, Tx.Err's, ErrDatabaseReadOnly, ErrDatabaseNotOpen, ErrMaxSizeReached, ErrFailed, and the system's.
 func (db *DB) Update(fn func(*Tx) error) error { return db.store.Update(fn) }

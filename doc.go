@@ -36,12 +36,20 @@
 // next change. What callers pass in is copied, and not kept.
 //
 // A Bucket and a Cursor live as long as their transaction, and are used by one goroutine at a time, as that is. A Cursor stays in
-// its place while the bucket changes around it. Open each file once in a process and share the DB: a second [Open] waits for the
-// first to close (unless both are read-only), for ever if Options.Timeout is zero. Inside the function of an Update, another Update waits for ever too;
-// a View does not, and sees the last commit.
+// its place while the bucket changes around it. Open each file once in a process and share the DB: a second one works as another process does,
+// and costs as much. Inside the function of an Update, another Update waits for ever; a View does not, and sees the last commit.
 //
 // An open transaction holds the pages that it sees. Read transactions are cheap, so end them soon. [DB.Close] waits for
 // all of them.
+//
+// # Several processes
+//
+// Any number of processes of one machine may have a database open, to read and to write. While they do there is a file beside it, named as the
+// database with "-lock" behind it, in which they tell each other of their readers and of what may be read; the last one takes it away. A
+// reader sees what any process has committed once it is durable. Writers of different processes take turns. A process that dies, at whatever
+// point, leaves nothing behind that others would wait for: its readers are forgotten, and the next writer sees to its last commit.
+// Options.Exclusive keeps all others out, and needs no file. An open that finds the database in use, but not the lock file of those who use it
+// (it was removed, or they opened the database under another name), is an error.
 //
 // # Errors
 //

@@ -11,6 +11,8 @@ var (
 	ErrVersionMismatch  = tx.ErrVersion          // bbolt's name of ErrVersion
 	ErrCorrupt          = tx.ErrCorrupt          // the file is damaged; see CorruptError
 	ErrTimeout          = tx.ErrTimeout          // the file is in use, and was not free in time
+	ErrLockFile         = tx.ErrLockFile         // other processes use the database, with another lock file
+	ErrNetwork          = tx.ErrNetwork          // a network file system: only Options.Exclusive works there
 	ErrPageSize         = tx.ErrPageSize         // Options.PageSize is not a power of two from 4096 to 65536
 	ErrMaxSizeReached   = tx.ErrMaxSizeReached   // the change does not fit Options.MaxSize
 	ErrFailed           = tx.ErrFailed           // a flush failed before: reopen the database

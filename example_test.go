@@ -96,8 +96,8 @@ func ExampleOpen() {
 	db, done := market()
 	defer done()
 
-	// Somebody has the file: wait for a while, but not for ever.
-	_, err := mmdb.Open(db.Path(), 0o600, &mmdb.Options{Timeout: 10 * time.Millisecond})
+	// Somebody has the file: wait for a while to have it alone, but not for ever.
+	_, err := mmdb.Open(db.Path(), 0o600, &mmdb.Options{Exclusive: true, Timeout: 10 * time.Millisecond})
 	fmt.Println(errors.Is(err, mmdb.ErrTimeout))
 	// Output: true
 }

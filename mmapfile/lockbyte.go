@@ -45,3 +45,6 @@ func (f *File) ByteHeld(at, n int64) (held bool, err error) {
 	})
 	return held, wrap("ask for a lock of", f.path, err)
 }
+
+// WriterHeld is PresenceHeld for the writer's lock.
+func (f *File) WriterHeld() (bool, error) { return f.ByteHeld(writerByte, 1) }

@@ -229,3 +229,28 @@ func TestIdentity(t *testing.T) {
 		t.Errorf("a temporary folder is on %q: %v", kind, err)
 	}
 }
+
+// A detached mapping lets go of its file at once, and its addresses become nobody else's.
+func TestDetach(t *testing.T) {
+	f := openTemp(t, Options{})
+	must(t, f.Allocate(0, 4096))
+	m := mapTemp(t, f, MapOptions{Writable: true, Reserve: 1 << 20})
+	word := &m.Words()[1]
+	word.Store(7)
+	must(t, m.Detach())
+	must(t, m.Detach())
+	maps, err := os.ReadFile("/proc/self/maps")
+	must(t, err)
+	if strings.Contains(string(maps), f.Path()) {
+		t.Error("the file is still mapped")
+	}
+	var fault *FaultError
+	if err := m.Catch(func() error { word.Store(8); return nil }); !errors.As(err, &fault) {
+		t.Errorf("a store after Detach: %v", err)
+	}
+	if err := m.Grow(1 << 21); !errors.Is(err, ErrReserved) {
+		t.Error("it grows:", err)
+	}
+	must(t, m.Unmap())
+	must(t, m.Detach())
+}

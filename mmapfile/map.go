@@ -207,6 +207,24 @@ func (m *Mapping) Unmap() error {
 	return wrap("unmap", m.file.path, err)
 }
 
+// Detach gives the file back, and keeps the address space: whoever still touches the data faults, and does not meet memory that has become
+// somebody else's. Unmap is still to be called when nobody can.
+func (m *Mapping) Detach() error {
+	m.life.Lock()
+	defer m.life.Unlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := m.mapped.Load()
+	if m.data == nil || n == 0 {
+		return nil
+	}
+	m.closed = true
+	if m.hole[1] != 0 {
+		n = min(n, int64(m.hole[0]))
+	}
+	return wrap("unmap", m.file.path, memTakeBack(m.data[:n]))
+}
+
 // Sync makes [off, off+n) of the file durable, and the file's size, whether it was written by
 // WriteAt or through a mapping: one msync call, and one flush of the device. The range must be
 // mapped. Where msync does not reach the device, the whole file is flushed through its descriptor. As

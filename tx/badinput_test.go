@@ -375,7 +375,7 @@ func TestCopyWhereItCannotBe(t *testing.T) {
 		}
 		return nil
 	}))
-	wantNames(t, dir, "sub", "test.mmdb")
+	wantNames(t, dir, "sub", "test.mmdb", "test.mmdb-lock")
 	wantBytes(t, path, img)
 }
 

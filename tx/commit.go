@@ -85,7 +85,7 @@ func (w *writer) takeOff(f *flight, rec *page.Record, link page.Link) {
 		Root: rec.Root, NextTree: rec.NextTree, HighWater: rec.HighWater, Record: link}
 	f.snap = w.st.newSnapshot(&f.meta)
 	if w.st.sabotaged(BugPublishEarly) {
-		w.st.show(f.snap)
+		_ = w.st.show(f.snap)
 	}
 	f.slot = w.targetSlot()
 	f.old = w.slots[f.slot]

@@ -49,8 +49,12 @@ type window struct {
 // base returns the newest commit known to be durable.
 func (w *window) base() page.Commit { return page.Commit(w.durable.Load()) }
 
-// reset makes the window empty: commit c is durable.
+// reset makes the window empty: commit c is durable. An older one than was known to be tells nothing: another process has
+// written meanwhile.
 func (w *window) reset(c page.Commit) {
+	if c < w.base() {
+		return
+	}
 	w.bytes = 0
 	w.durable.Store(uint64(c))
 }
@@ -92,6 +96,25 @@ func (st *Store) Sync() error {
 	}
 	st.flushing = true
 	st.flushMu.Unlock()
+	return st.syncOwned(s)
+}
+
+// emptyWindow makes all that this process has committed durable. The caller holds the writer lock.
+func (st *Store) emptyWindow() error {
+	if st.w.tip == nil || st.window.base() >= st.w.tip.meta.Commit || st.failed() != nil {
+		return nil
+	}
+	st.flushMu.Lock()
+	for st.flushing {
+		st.flushed.Wait()
+	}
+	st.flushing = true
+	st.flushMu.Unlock()
+	return st.syncOwned(st.w.tip)
+}
+
+// syncOwned makes s and all before it durable, and gives up the flight, which the caller owns.
+func (st *Store) syncOwned(s *snapshot) error {
 	err := st.failed()
 	if err == nil {
 		err = st.syncFile(s)

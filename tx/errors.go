@@ -25,6 +25,12 @@ var (
 	// ErrFailed is returned by every write after a flush or a meta write failed: what is on the device is
 	// not known any more until the database is opened again. It wraps the cause.
 	ErrFailed = errors.New("database failed: reopen it to recover")
+	// ErrNetwork is returned for a database on a file system of other computers, which processes can't share: neither locks
+	// nor mappings hold between computers.
+	ErrNetwork = errors.New("a network file system can't have a database that several processes share: open it with Options.Exclusive")
+	// ErrLockFile is returned by Open when other processes have the database open, and the file beside it is not the lock file that they
+	// have: it was removed or replaced, or they opened the database under another name.
+	ErrLockFile = errors.New("the database is in use by other processes, but this is not the lock file that they have: it was removed or replaced, or they opened the database under another name")
 	// ErrMaxSizeReached is returned when a change would make the file larger than Options.MaxSize.
 	ErrMaxSizeReached = errors.New("database reached its maximum size")
 	// ErrMapping is returned when what was written cannot be read through the mapping (some network and

@@ -199,7 +199,7 @@ func openStore(t *testing.T, path string, o *Options) *Store {
 	return st
 }
 
-func newPath(t *testing.T) string { return filepath.Join(t.TempDir(), "test.mmdb") }
+func newPath(t testing.TB) string { return filepath.Join(t.TempDir(), "test.mmdb") }
 
 // makeFile makes a database with n keys, closes it, and returns its path and bytes.
 func makeFile(t *testing.T, n int, o *Options) (string, []byte) {

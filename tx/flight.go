@@ -32,7 +32,9 @@ func (st *Store) land(locked bool) (took time.Duration, err error) {
 	}
 	took = time.Since(from)
 	st.window.reset(f.meta.Commit)
-	st.show(f.snap)
+	if err := st.show(f.snap); err != nil {
+		return took, st.fail(err)
+	}
 	f.snap = nil
 	st.counts.landed(f.size, took)
 	if locked {
@@ -51,7 +53,9 @@ func (st *Store) landLazily() error {
 		f.putBack(st)
 		return st.fail(err)
 	}
-	st.show(f.snap)
+	if err := st.show(f.snap); err != nil {
+		return st.fail(err)
+	}
 	f.snap = nil
 	st.counts.landed(f.size, 0)
 	st.window.bytes += f.bytes

@@ -108,12 +108,23 @@ func (st *Store) remap(size int64) error {
 	}
 	old := *st.maps.Load()
 	next := append([]retiredMap(nil), old...)
-	next[len(next)-1].last = st.w.tip.meta.Commit
+	next[len(next)-1].last = st.newest()
 	next = append(next, retiredMap{m: m})
 	st.mapping = m
 	st.maps.Store(&next)
 	st.verified = st.verified.grown(uint64(m.Reserved()) >> st.shift)
 	return nil
+}
+
+// newest returns the newest commit that anybody may read on the current mapping.
+func (st *Store) newest() (n page.Commit) {
+	if st.w.tip != nil {
+		n = st.w.tip.meta.Commit
+	}
+	if s := st.published.Load(); s != nil {
+		n = max(n, s.meta.Commit)
+	}
+	return max(n, 1)
 }
 
 // newMapping maps the file anew with reserve bytes of address space, or as many as there are.

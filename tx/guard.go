@@ -42,11 +42,14 @@ func (t *Tx) exitErr(old bool, err *error) {
 }
 
 // faultError is Store.faultError, for t's own mapping too.
-func (t *Tx) faultError(r any) error {
+func (t *Tx) faultError(r any) error { return t.faultOf(t.store, r) }
+
+// faultOf is faultError of a transaction that may not have begun.
+func (t *Tx) faultOf(st *Store, r any) error {
 	if t.guard != nil {
-		return t.store.faultError(r, t.guard)
+		return st.faultError(r, t.guard)
 	}
-	return t.store.faultError(r)
+	return st.faultError(r)
 }
 
 // faultError returns the error for a recovered panic that is a failure to read the mapping, and nil for any
@@ -61,6 +64,12 @@ func (st *Store) faultError(r any, more ...*mmapfile.Mapping) error {
 		if off, in := m.Offset(addr); in && m.ReadFault(addr) {
 			return page.Corruptf(page.No(off>>st.shift), "the page can't be read: a disk error, or the file was cut short")
 		}
+	}
+	if lf := st.shared; lf != nil && lf.mem.ReadFault(addr) {
+		if st.closing.Load() {
+			return ErrDatabaseNotOpen
+		}
+		return lockError(lf.path, errLockCut)
 	}
 	return nil
 }

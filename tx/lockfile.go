@@ -27,8 +27,9 @@ const (
 	atSession   = 6
 	atBlocks    = 7  // how many blocks there are
 	atPublished = 8  // the newest commit that readers may see; see publishedFailed
-	atWriter    = 16 // the process that has the writer lock and may have left the file unclean, plus one
-	atWant      = 17 // not zero: another process waits for the writer lock
+	atWriter    = 16 // the process that writes, plus one; zero when the last one has left the file clean
+	atWant      = 17 // not zero: another process waits for the writer's byte
+	atTurn      = 18 // the number of the turn: counts up each time the byte is taken
 	atTicket    = 24 // the last number that was given to a waiting process
 
 	procMax    = 256
@@ -78,7 +79,7 @@ func mapLockFile(f *mmapfile.File, path string) (*lockFile, error) {
 		return nil, err
 	}
 	lf := &lockFile{path: path, file: f, mem: m, words: m.Words()}
-	// A View that races with Close may still look for a slot: the memory goes when nobody can reach it any more.
+	// A View that races with Close may still look for a slot: the addresses go when nobody can reach them any more.
 	runtime.AddCleanup(lf, func(m *mmapfile.Mapping) { _ = m.Unmap() }, m)
 	return lf, nil
 }

@@ -12,14 +12,14 @@ import (
 	"mmdb/mmapfile"
 )
 
-// errLockFile is what a process gets that finds the database in use, but not the lock file of those who use it.
-var errLockFile = errors.New("the database is in use by other processes, but this is not the lock file that they have: it was removed or replaced, or they opened the database under another name")
-
 // errForeignFile is returned for a file that stands where the lock file should be.
 var errForeignFile = errors.New("is no lock file of a database: it was left as it is")
 
 // errMoved is returned when another file took the database's name while it was opened.
 var errMoved = errors.New("in use for a database that has taken the name of this one")
+
+// errLockCut is what the users of a lock file get when somebody else has made it shorter.
+var errLockCut = errors.New("it was cut short while it was in use: all processes that have the database open must close it")
 
 // lockError names the lock file.
 func lockError(path string, err error) error { return fmt.Errorf("lock file %s: %w", path, err) }
@@ -49,6 +49,9 @@ func makeLockFile(path string, db *mmapfile.File, b binding, session uint64) (*l
 	}
 	lf, err := fillLockFile(f, path, b, session)
 	if err != nil {
+		if f.Created() {
+			_ = mmapfile.Remove(path, nil)
+		}
 		_ = f.Close()
 		return nil, lockError(path, err)
 	}
@@ -82,7 +85,7 @@ func emptyLockFile(path string, db *mmapfile.File) (*mmapfile.File, error) {
 			return nil, lockError(path, err)
 		}
 	}
-	return nil, lockError(path, errLockFile)
+	return nil, lockError(path, ErrLockFile)
 }
 
 // ownLockFile makes sure that f is a lock file or empty, and that nobody else uses it: ErrTimeout.
@@ -116,12 +119,17 @@ func isLockHead(b [8]byte, size int64) bool {
 	return n == lockMagic || n == 0 && size == lockSize(firstBlock)
 }
 
-// fillLockFile makes f, which is this process's own, a lock file with this process in it.
+// fillLockFile makes f, which is this process's own, a lock file with this process in it. The blocks that the file has stay its own: on a
+// full disk there are no others.
 func fillLockFile(f *mmapfile.File, path string, b binding, session uint64) (*lockFile, error) {
-	if err := f.Truncate(0); err != nil {
-		return nil, err
+	size, err := f.Size()
+	if err == nil && size > lockSize(firstBlock) {
+		err = f.Truncate(lockSize(firstBlock))
 	}
-	if err := f.Allocate(0, lockSize(firstBlock)); err != nil {
+	if err == nil {
+		err = f.Allocate(0, lockSize(firstBlock))
+	}
+	if err != nil {
 		return nil, err
 	}
 	lf, err := mapLockFile(f, path)
@@ -129,6 +137,9 @@ func fillLockFile(f *mmapfile.File, path string, b binding, session uint64) (*lo
 		return nil, err
 	}
 	err = lf.mem.Catch(func() error {
+		for i := range lockSize(firstBlock) / 8 {
+			lf.words[i].Store(0)
+		}
 		for i, v := range b {
 			lf.words[atBinding+i].Store(v)
 		}
@@ -150,7 +161,9 @@ const usersTime = time.Second
 // make sure that they do (lockFile.session), and to register.
 func joinLockFile(path string, b binding) (*lockFile, error) {
 	f, err := mmapfile.Open(path, mmapfile.Options{})
-	if err != nil {
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, lockError(path, ErrLockFile)
+	} else if err != nil {
 		return nil, fmt.Errorf("lock file: %w", err)
 	}
 	lf, err := checkLockFile(f, path, b)
@@ -170,7 +183,7 @@ func checkLockFile(f *mmapfile.File, path string, b binding) (*lockFile, error) 
 		return nil, err
 	}
 	if size < lockSize(firstBlock) {
-		return nil, fmt.Errorf("%w (it has %d bytes)", errLockFile, size)
+		return nil, fmt.Errorf("%w (it has %d bytes)", ErrLockFile, size)
 	}
 	lf, err := mapLockFile(f, path)
 	if err != nil {
@@ -178,15 +191,15 @@ func checkLockFile(f *mmapfile.File, path string, b binding) (*lockFile, error) 
 	}
 	return lf, lf.mem.Catch(func() error {
 		if lf.words[atMagic].Load() != lockMagic {
-			return fmt.Errorf("%w (of another version, or no lock file)", errLockFile)
+			return fmt.Errorf("%w (of another version, or no lock file)", ErrLockFile)
 		}
 		for i, v := range b {
 			if lf.words[atBinding+i].Load() != v {
-				return errLockFile
+				return ErrLockFile
 			}
 		}
 		if size < lockSize(lf.blocks()) {
-			return fmt.Errorf("%w (it was cut short)", errLockFile)
+			return fmt.Errorf("%w (it was cut short)", ErrLockFile)
 		}
 		return nil
 	})

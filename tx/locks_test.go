@@ -41,7 +41,7 @@ func aliases(t *testing.T, path string) []string {
 
 func TestSecondOpenInOneProcess(t *testing.T) {
 	path, _ := makeFile(t, 50, nil)
-	st := openStore(t, path, nil)
+	st := openStore(t, path, &Options{Exclusive: true})
 	for _, p := range aliases(t, path) {
 		waited(t, p, false)
 		waited(t, p, true)
@@ -51,11 +51,11 @@ func TestSecondOpenInOneProcess(t *testing.T) {
 	wantKeys(t, st, 60)
 }
 
-func TestReadOnlyOpensShare(t *testing.T) {
+func TestExclusiveReadOnlyOpensShare(t *testing.T) {
 	path, img := makeFile(t, 50, nil)
 	var all []*Store
 	for _, p := range aliases(t, path) {
-		st := openStore(t, p, &Options{ReadOnly: true, Timeout: 50 * time.Millisecond})
+		st := openStore(t, p, &Options{ReadOnly: true, Exclusive: true, Timeout: 50 * time.Millisecond})
 		all = append(all, st)
 	}
 	waited(t, path, false)
@@ -72,7 +72,7 @@ func TestOpenGoesOnWhenTheFileIsFree(t *testing.T) {
 	path, _ := makeFile(t, 50, nil)
 	for _, timeout := range []time.Duration{0, 10 * time.Second} { // 0 waits for ever
 		for _, readOnly := range []bool{false, true} {
-			st, err := Open(path, 0o600, nil)
+			st, err := Open(path, 0o600, &Options{Exclusive: true})
 			noError(t, err)
 			got := make(chan error)
 			go func() {
@@ -96,7 +96,7 @@ func TestOpenGoesOnWhenTheFileIsFree(t *testing.T) {
 
 func TestImmutableTakesNoLock(t *testing.T) {
 	path, _ := makeFile(t, 50, nil)
-	st := openStore(t, path, nil)
+	st := openStore(t, path, &Options{Exclusive: true})
 	im := openStore(t, path, &Options{Immutable: true})
 	wantKeys(t, im, 50)
 	noError(t, im.Close())
@@ -140,7 +140,7 @@ func init() {
 
 // childHold opens args[0], says so, waits for its standard input to end, and closes. args[1] is "read" or "write".
 func childHold(args []string) error {
-	st, err := Open(args[0], 0o600, &Options{Timeout: quick().Timeout, ReadOnly: args[1] == "read"})
+	st, err := Open(args[0], 0o600, &Options{Timeout: quick().Timeout, ReadOnly: args[1] == "read", Exclusive: true})
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func childHold(args []string) error {
 
 // childOpen tries to open args[0] for a short time and prints the error.
 func childOpen(args []string) error {
-	st, err := Open(args[0], 0o600, &Options{Timeout: 60 * time.Millisecond, ReadOnly: args[1] == "read"})
+	st, err := Open(args[0], 0o600, &Options{Timeout: 60 * time.Millisecond, ReadOnly: args[1] == "read", Exclusive: true})
 	if err != nil {
 		if !errors.Is(err, ErrTimeout) {
 			return err
@@ -177,7 +177,7 @@ func TestOpenFromAnotherProcess(t *testing.T) {
 		mine, theirs string
 		shared       bool
 	}{{"write", "write", false}, {"write", "read", false}, {"read", "write", false}, {"read", "read", true}} {
-		st := openStore(t, path, &Options{ReadOnly: c.mine == "read"})
+		st := openStore(t, path, &Options{ReadOnly: c.mine == "read", Exclusive: true})
 		out := runChild(t, "open", path, c.theirs)
 		if c.shared != (out == "ok") || !c.shared && (!strings.Contains(out, path) || !strings.Contains(out, "timeout")) {
 			t.Errorf("%s here, %s there: %s", c.mine, c.theirs, out)
@@ -206,7 +206,7 @@ func TestLockOfAnotherProcess(t *testing.T) {
 	path, _ := makeFile(t, 50, nil)
 	cmd, in := startHolder(t, path, "read")
 	waited(t, path, false)
-	openStore(t, path, &Options{ReadOnly: true, Timeout: 50 * time.Millisecond})
+	openStore(t, path, &Options{ReadOnly: true, Exclusive: true, Timeout: 50 * time.Millisecond})
 	noError(t, in.Close())
 	noError(t, cmd.Wait())
 }

@@ -175,7 +175,7 @@ func TestNothingStaysOpen(t *testing.T) {
 	noError(t, os.WriteFile(damaged, img[:len(img)-1], 0o600))
 	st, err := Open(path, 0o600, nil)
 	noError(t, err)
-	_, err = Open(path, 0o600, &Options{Timeout: 1})
+	_, err = Open(path, 0o600, &Options{Timeout: 1, Exclusive: true})
 	wantError(t, err, ErrTimeout)
 	_, err = Open(damaged, 0o600, nil)
 	wantError(t, err, ErrCorrupt)

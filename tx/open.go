@@ -1,7 +1,6 @@
 package tx
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -25,50 +24,57 @@ func Open(path string, mode os.FileMode, opts *Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	st.locks = st.file
 	if err := st.open(); err != nil {
-		st.release()
+		_ = st.release()
 		return nil, err
 	}
 	return st, nil
 }
 
-// open locks the file, creates or recovers the database, and publishes its newest commit.
+// open takes the locks, creates or recovers the database unless others have it open, and publishes its newest commit.
 func (st *Store) open() (err error) {
 	defer st.guard(enter(), &err)
-	if !st.opts.Immutable {
-		if err := st.file.LockPresence(!st.readOnly, st.opts.Timeout); err != nil {
-			return err
-		}
-	}
 	st.setPageSize(st.opts.PageSize)
+	switch {
+	case st.opts.Immutable:
+		return st.openAlone()
+	case st.exclusively():
+		return st.openExclusive()
+	}
+	return st.openShared()
+}
+
+// bringUp creates or recovers the database, and returns its newest commit. The caller keeps all others from writing.
+func (st *Store) bringUp() (*page.Meta, error) {
 	size, err := st.file.Size()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := st.distrustCache(size); err != nil {
-		return fmt.Errorf("%s: %w", st.path, err)
+		return nil, fmt.Errorf("%s: %w", st.path, err)
 	}
 	fresh, err := st.isNew(size)
 	if err != nil {
-		return fmt.Errorf("%s: %w", st.path, err)
+		return nil, fmt.Errorf("%s: %w", st.path, err)
 	}
 	st.w = newWriter(st)
 	st.w.fileSize = size
 	if fresh {
 		if st.readOnly {
-			return fmt.Errorf("%s: %w: the file is empty", st.path, ErrInvalid)
+			return nil, fmt.Errorf("%s: %w: the file is empty", st.path, ErrInvalid)
 		}
 		m, err := st.create()
 		if err != nil {
-			return fmt.Errorf("create %s: %w", st.path, err)
+			return nil, fmt.Errorf("create %s: %w", st.path, err)
 		}
-		return st.start(m)
+		return m, nil
 	}
 	m, err := st.recover()
 	if err != nil {
-		return fmt.Errorf("%s: %w", st.path, err)
+		return nil, fmt.Errorf("%s: %w", st.path, err)
 	}
-	return st.start(m)
+	return m, nil
 }
 
 // guard turns a fault of the mapping into an error of a function of st.
@@ -83,6 +89,19 @@ func (st *Store) guard(old bool, err *error) {
 
 // start maps the file and publishes commit m.
 func (st *Store) start(m *page.Meta) error {
+	if err := st.mapFile(); err != nil {
+		return err
+	}
+	if err := st.prefault(m); err != nil {
+		return err
+	}
+	st.w.tip = st.newSnapshot(m)
+	st.window.reset(m.Commit)
+	return st.show(st.w.tip)
+}
+
+// mapFile maps the file.
+func (st *Store) mapFile() error {
 	mp, err := st.newMapping(0)
 	if err != nil {
 		return err
@@ -90,13 +109,5 @@ func (st *Store) start(m *page.Meta) error {
 	st.mapping = mp
 	st.maps.Store(&[]retiredMap{{m: mp}})
 	st.verified = newBitmap(uint64(mp.Reserved()) >> st.shift)
-	if st.opts.Prefault {
-		if err := mp.Populate(0, int64(m.HighWater)<<st.shift); err != nil && !errors.Is(err, mmapfile.ErrUnsupported) {
-			return err
-		}
-	}
-	st.w.tip = st.newSnapshot(m)
-	st.window.reset(m.Commit)
-	st.show(st.w.tip)
 	return nil
 }

@@ -13,10 +13,11 @@ import (
 
 // Options says how a database is opened. The zero value is a good default.
 type Options struct {
-	// Timeout is how long Open waits for another process, or another Open in this one, that has the file.
+	// Timeout is how long Open waits for a process that has the file exclusively, or until it has it exclusively itself.
 	// Zero waits for ever, as in bbolt.
 	Timeout time.Duration
-	// ReadOnly opens an existing file without ever changing it. Several read-only opens share a file.
+	// ReadOnly opens an existing file without ever changing it. Others may write to it meanwhile, if this process may write to the lock file
+	// or make one, as they do. If it may not, and nobody has the file open, it keeps writers out as long as it has it open.
 	ReadOnly bool
 	// Immutable promises that nobody changes the file while it is open: no lock is taken and nothing is
 	// written, so it works on read-only media. It implies ReadOnly.
@@ -42,7 +43,8 @@ type Options struct {
 	Mlock bool
 	// Logger receives what a caller can't see otherwise, such as a commit that recovery rejected. Nil discards it.
 	Logger *slog.Logger
-	// Exclusive keeps all other processes out while the database is open. In this version it is always on.
+	// Exclusive keeps all other processes out while the database is open, and other opens of this one. No lock file is needed then. With ReadOnly,
+	// it keeps only writers out. On systems without locks of single bytes (freebsd) it is always on.
 	Exclusive bool
 	// MaxDirty is how many bytes of changed pages a transaction keeps in memory before it writes finished
 	// ones ahead of its commit (which then takes two flushes); zero is 64 MiB.
@@ -58,7 +60,8 @@ type Options struct {
 	// Seam, when set, is called around every system call that changes or flushes the file. It is for tests.
 	Seam mmapfile.Seam
 
-	bugs Bug // see Sabotage
+	bugs    Bug  // see Sabotage
+	network bool // for tests: the file system counts as one of other computers
 }
 
 // defaultMaxDirty is Options.MaxDirty when it is zero.

@@ -21,8 +21,11 @@ type ReaderInfo struct {
 // Readers lists the read transactions that are open now, in this process and, where the database is shared, in others; the oldest
 // commit first. It reads the commit records to tell what each holds.
 func (st *Store) Readers() (list []ReaderInfo, err error) {
-	list = st.readers.list()
 	err = st.View(func(t *Tx) error {
+		if st.shared != nil {
+			st.shared.reap() // who has died reads nothing
+		}
+		list = st.readers.list(t.slot)
 		newest := uint64(t.snap.meta.Commit)
 		for i := range list {
 			list[i].Behind = newest - min(newest, list[i].Commit)
@@ -38,8 +41,8 @@ func (st *Store) Readers() (list []ReaderInfo, err error) {
 	return list, nil
 }
 
-// list returns the transactions in the table.
-func (rt *readerTable) list() (list []ReaderInfo) {
+// list returns the transactions in the table, but for the one in the slot own.
+func (rt *readerTable) list(own *readerSlot) (list []ReaderInfo) {
 	for k := range rt.blocks() {
 		b := rt.block(k)
 		if b == nil {
@@ -51,7 +54,7 @@ func (rt *readerTable) list() (list []ReaderInfo) {
 		}
 		for i := range blockSlots {
 			n := b.slot(i).Load()
-			if n == 0 {
+			if n == 0 || b.slot(i) == own {
 				continue
 			}
 			r := ReaderInfo{Process: process, Commit: n}

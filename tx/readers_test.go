@@ -270,13 +270,13 @@ func TestLockFileThatIsNone(t *testing.T) {
 	b, err := bind(db, 17)
 	noError(t, err)
 	_, err = joinLockFile(path, b)
-	wantError(t, err, os.ErrNotExist, path)
+	wantError(t, err, ErrLockFile, path)
 	foreign := []byte("a file of somebody's")
 	noError(t, os.WriteFile(path, foreign, 0o600))
 	_, err = makeLockFile(path, db, b, 1)
 	wantError(t, err, errForeignFile, path)
 	_, err = joinLockFile(path, b)
-	wantError(t, err, errLockFile, path)
+	wantError(t, err, ErrLockFile, path)
 	wantBytes(t, path, foreign)
 	noError(t, os.Remove(path))
 	noError(t, os.WriteFile(path+"2", nil, 0o600))
@@ -298,14 +298,14 @@ func TestLockFileIsBoundToItsDatabase(t *testing.T) {
 		other := b
 		other[i]++
 		_, err := joinLockFile(a.path, other)
-		wantError(t, err, errLockFile, a.path)
+		wantError(t, err, ErrLockFile, a.path)
 	}
 	if _, err := joinLockFile(a.path, b); err != nil {
 		t.Error(err)
 	}
 	noError(t, os.Truncate(a.path, lockSize(firstBlock)-1))
 	_, err := joinLockFile(a.path, b)
-	wantError(t, err, errLockFile, a.path)
+	wantError(t, err, ErrLockFile, a.path)
 	noError(t, os.Truncate(a.path, lockSize(firstBlock)))
 	_, err = joinLockFile(a.path, b) // what was cut off is gone, though the size is right
 	if err != nil {

@@ -109,6 +109,15 @@ func (st *Store) agree(all []candidate) error {
 			return page.Corruptf(0, "the meta pages belong to different files")
 		}
 	}
+	if st.mapping != nil { // another process has written since this one opened it
+		if m.Salt != st.salt || int(m.PageSize) != st.pageSize {
+			return page.Corruptf(0, "the meta pages belong to a different file")
+		}
+		if m.ReadOnlyCompatible&^page.KnownReadOnlyCompatible != 0 && !st.readOnly {
+			return fmt.Errorf("%w: another process has used a feature that this version can only read", ErrVersion)
+		}
+		return nil
+	}
 	if m.ReadOnlyCompatible&^page.KnownReadOnlyCompatible != 0 && !st.readOnly {
 		st.log.Warn("mmdb: the file uses a feature that this version can only read; it is opened read-only", "path", st.path)
 		st.readOnly = true

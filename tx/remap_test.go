@@ -33,7 +33,7 @@ func openReserved(t *testing.T, reserve int64, opts Options) *Store {
 	st.maps.Store(&[]retiredMap{{m: m}})
 	st.verified = newBitmap(uint64(m.Reserved()) >> st.shift)
 	st.w.tip = st.newSnapshot(&st.published.Load().meta)
-	st.show(st.w.tip)
+	noError(t, st.show(st.w.tip))
 	if err := old.Unmap(); err != nil {
 		t.Fatal(err)
 	}

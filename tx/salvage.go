@@ -95,7 +95,7 @@ func Salvage(damaged string, dst *Store, opts SalvageOptions) (report SalvageRep
 		return report, err
 	}
 	defer f.Close()
-	if err := f.LockPresence(false, opts.Timeout); err != nil {
+	if err := lockUnshared(f, opts.Timeout); err != nil {
 		return report, err
 	}
 	s := &salvager{opts: opts, file: salvageFile{f: f}, report: &report}

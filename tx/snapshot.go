@@ -8,6 +8,7 @@ import (
 // A snapshot is one published commit: an immutable value that any number of transactions share.
 type snapshot struct {
 	meta     page.Meta
+	word     uint64 // the published number that goes with it
 	mapping  *mmapfile.Mapping
 	data     []byte  // mapping.Data(), kept here so that a page costs one load less
 	limit    page.No // pages below it may be read: the high water
@@ -17,11 +18,34 @@ type snapshot struct {
 // newSnapshot returns commit m as the current mapping shows it.
 func (st *Store) newSnapshot(m *page.Meta) *snapshot {
 	mp := st.mapping
-	return &snapshot{meta: *m, mapping: mp, data: mp.Data(), limit: m.HighWater, verified: st.verified}
+	return &snapshot{meta: *m, word: uint64(m.Commit), mapping: mp, data: mp.Data(), limit: m.HighWater, verified: st.verified}
 }
 
-// show makes s, whose commit is durable, the one that new readers see.
-func (st *Store) show(s *snapshot) {
+// show makes s, whose commit is durable, the one that new readers of all processes see.
+func (st *Store) show(s *snapshot) error {
 	st.published.Store(s)
-	st.readers.published.Store(uint64(s.meta.Commit)) // a reader that has found the snapshot waits for this
+	if st.shared == nil {
+		st.readers.published.Store(s.word) // a reader that has found the snapshot waits for this
+		return nil
+	}
+	return st.inLock(func() { st.readers.published.Store(s.word) })
+}
+
+// inLock calls fn, which touches the memory of the lock file, and returns an error if that was cut.
+func (st *Store) inLock(fn func()) error {
+	err := st.shared.mem.Catch(func() error { fn(); return nil })
+	if err != nil {
+		err = lockError(st.shared.path, errLockCut)
+	}
+	return err
+}
+
+// shareFailure tells the other processes that nobody may write any more.
+func (st *Store) shareFailure() {
+	if st.shared == nil {
+		return
+	}
+	if err := st.inLock(func() { st.readers.published.Or(publishedFailed) }); err != nil {
+		st.log.Warn("mmdb: tell other processes of the failure", "path", st.path, "error", err)
+	}
 }

@@ -7,7 +7,7 @@ import (
 
 // Stats are figures of an open database, since it was opened unless said otherwise.
 type Stats struct {
-	OpenReaders   int           // read transactions that are open now
+	OpenReaders   int           // read transactions of this process that are open now
 	Commits       uint64        // commits that changed something
 	Updates       uint64        // functions and transactions in them: several share a commit when they run at the same time
 	LargestGroup  uint64        // most of them in one commit
@@ -60,8 +60,9 @@ func (c *counters) add(t *TxStats) {
 // Stats returns figures of the open database. It takes no lock.
 func (st *Store) Stats() Stats {
 	c := &st.counts
+	open, _ := st.openReaders() // none, of a closed database
 	return Stats{
-		OpenReaders:   st.readers.open(),
+		OpenReaders:   open,
 		Commits:       c.commits.Load(),
 		Updates:       c.updates.Load(),
 		LargestGroup:  c.largestGroup.Load(),

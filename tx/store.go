@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"mmdb/mmapfile"
 	"mmdb/page"
@@ -29,10 +30,17 @@ type Store struct {
 	maxCell   int
 	maxInline int // largest inline bucket
 
-	published atomic.Pointer[snapshot] // what new readers see; nil once closed
-	readers   *readerTable
-	verified  *bitmap
-	pool      *sync.Pool // of *Tx, for View; apart, because the runtime holds on to pools for a while
+	published  atomic.Pointer[snapshot] // what new readers see; nil once closed
+	readers    *readerTable
+	refreshing sync.Mutex // held while another process's commit becomes the snapshot
+	verified   *bitmap
+	pool       *sync.Pool // of *Tx, for View; apart, because the runtime holds on to pools for a while
+
+	locks     *mmapfile.File // the database file again, to lock bytes of
+	shared    *lockFile      // shared with other processes; nil: there are none
+	joinErr   error          // why the lock file of the others could not be used
+	joinSince time.Time      // since when
+	queued    atomic.Int32   // goroutines that wait for the writer lock
 
 	closing atomic.Bool
 	gone    chan struct{} // tells Close that a reader ended
@@ -56,6 +64,7 @@ type Store struct {
 	mapping *mmapfile.Mapping
 	maps    atomic.Pointer[[]retiredMap] // every mapping that is still mapped, the current one last
 	w       *writer
+	role    role
 }
 
 // A retiredMap is a mapping, and the last commit that was published on it (0 while it is the current one).
@@ -98,6 +107,7 @@ func (st *Store) fail(cause error) error {
 	err := fmt.Errorf("%w: %w", ErrFailed, cause)
 	st.failure.CompareAndSwap(nil, &err)
 	st.verified.disable()
+	st.shareFailure()
 	st.log.Error("mmdb: a flush or meta write failed; writes are refused until the database is reopened", "path", st.path, "cause", cause)
 	return *st.failure.Load()
 }
@@ -117,34 +127,51 @@ func (st *Store) View(fn func(*Tx) error) (err error) {
 	if t == nil {
 		t = new(Tx)
 	}
+	old := enter()
+	defer st.leaveView(t, old, &err)
+	defer st.endView(t, &err)
+	t.returned = false
 	if err := st.beginRead(t); err != nil {
 		return err
 	}
-	t.managed, t.returned = true, false
-	defer t.endView(enter(), &err)
+	t.managed = true
 	err = fn(t)
 	t.returned = true
 	return err
 }
 
-// endView ends the transaction of a View, whose function returned, panicked or left its goroutine.
-func (t *Tx) endView(old bool, err *error) {
-	setFault(old)
-	pool := t.store.pool
+// endView ends the transaction of a View, whose function returned, panicked or left its goroutine, or which could not begin.
+func (st *Store) endView(t *Tx, err *error) {
+	var r any
 	if !t.returned {
-		if r := recover(); r != nil {
-			if *err = t.faultError(r); *err == nil {
-				t.release()
-				panic(r)
-			}
+		if r = recover(); r != nil {
+			*err = t.faultOf(st, r)
 		}
 	}
 	if *err == nil {
 		*err = t.err
 	}
-	t.release()
+	if t.store != nil && !t.done {
+		t.release()
+	}
 	t.store, t.snap, t.data, t.verified = nil, nil, nil, nil // a pool must not keep a closed store alive
-	pool.Put(t)
+	if r != nil && *err == nil {
+		panic(r)
+	}
+	st.pool.Put(t)
+}
+
+// leaveView is the last that a View does. A slot in a lock file that was cut short faults when the transaction ends.
+func (st *Store) leaveView(t *Tx, old bool, err *error) {
+	setFault(old)
+	if t.store == nil {
+		return
+	}
+	if r := recover(); r != nil {
+		if *err = st.faultError(r); *err == nil {
+			panic(r)
+		}
+	}
 }
 
 // beginRead starts t as a read transaction on the newest published commit: it takes a slot, names the commit in it,
@@ -160,7 +187,7 @@ func (st *Store) beginRead(t *Tx) error {
 			return err
 		}
 		t.slot = slot
-		if st.readers.published.Load() == uint64(s.meta.Commit) && st.published.Load() == s {
+		if st.readers.published.Load() == s.word && st.published.Load() == s {
 			t.init(st, s)
 			if st.opts.Guard {
 				return t.takeGuard()
@@ -171,16 +198,21 @@ func (st *Store) beginRead(t *Tx) error {
 		if st.closing.Load() {
 			st.readerGone()
 		}
-		runtime.Gosched()
+		if st.shared == nil {
+			runtime.Gosched()
+		} else if err := st.refresh(); err != nil {
+			return err
+		}
 	}
 }
 
 // Begin starts a transaction that the caller ends with Commit or Rollback. A write transaction waits for the one before it.
-func (st *Store) Begin(writable bool) (*Tx, error) {
+func (st *Store) Begin(writable bool) (t *Tx, err error) {
 	if writable {
 		return st.beginWrite(nil, true)
 	}
-	t := new(Tx)
+	defer st.guard(enter(), &err)
+	t = new(Tx)
 	if err := st.beginRead(t); err != nil {
 		return nil, err
 	}
@@ -241,11 +273,23 @@ func (st *Store) Close() error {
 	st.closed = true
 	st.closing.Store(true)
 	st.published.Store(nil)
-	for st.readers.open() > 0 {
+	if st.roleWanted() { // who waits for it does not wait for readers here
+		if err := st.giveRole(); err != nil {
+			return err
+		}
+	}
+	for {
+		n, err := st.openReaders()
+		if err != nil {
+			return err // readers may still use the mapping
+		}
+		if n == 0 {
+			break
+		}
 		<-st.gone
 	}
 	st.waitIdle() // for a Sync
-	err := st.settle()
+	err := st.closeState()
 	return firstError(err, st.release())
 }
 
@@ -267,7 +311,7 @@ func (st *Store) release() (err error) {
 		st.w.close()
 		st.w = nil
 	}
-	return firstError(err, st.file.Close())
+	return firstError(err, st.leave(), st.file.Close())
 }
 
 // firstError returns the first that is not nil.

@@ -77,6 +77,11 @@ func (m *bitmap) clear(no page.No, n uint64) {
 // disable forgets everything, for good.
 func (m *bitmap) disable() {
 	m.off.Store(true)
+	m.reset()
+}
+
+// reset forgets everything.
+func (m *bitmap) reset() {
 	for k := range m.chunks {
 		if c := m.chunks[k].Load(); c != nil {
 			for i := range c {

@@ -117,6 +117,7 @@ const tailKept = 64
 // neededCommits returns the commits whose pages must stay, in order (I9): every reader's, the newest published, and
 // every one whose meta stands in a slot but the one that the next meta overwrites.
 func (w *writer) neededCommits(published page.Commit) []page.Commit {
+	w.st.reap()
 	n := w.needed[:0]
 	if !w.st.sabotaged(BugIgnoreReaders) {
 		n = w.st.readers.appendCommits(n)

@@ -13,10 +13,13 @@ func (st *Store) beginWrite(ctx context.Context, alone bool) (*Tx, error) {
 	if st.readOnly {
 		return nil, ErrDatabaseReadOnly
 	}
-	if err := st.lock(ctx); err != nil {
+	st.queued.Add(1)
+	err := st.lock(ctx)
+	st.queued.Add(-1)
+	if err != nil {
 		return nil, err
 	}
-	t, err := st.startWrite(alone)
+	t, err := st.startWrite(ctx, alone)
 	if err != nil {
 		st.mu.Unlock()
 		return nil, err
@@ -53,10 +56,16 @@ func (st *Store) lock(ctx context.Context) error {
 	}
 }
 
-func (st *Store) startWrite(alone bool) (t *Tx, err error) {
+func (st *Store) startWrite(ctx context.Context, alone bool) (t *Tx, err error) {
 	defer st.guard(enter(), &err)
 	if st.closed {
 		return nil, ErrDatabaseNotOpen
+	}
+	if err := firstError(st.failed(), st.handOver()); err != nil {
+		return nil, err
+	}
+	if err := st.takeRole(ctx); err != nil {
+		return nil, err
 	}
 	w := st.w
 	if alone || w.group != nil && w.dirty.live >= min(groupMax, st.opts.MaxDirty/2) {
@@ -94,7 +103,9 @@ func (t *Tx) abort() error {
 	} else {
 		w.dirty.dropChanges()
 	}
-	return t.leave()
+	err := t.leave()
+	t.store.offerRole()
+	return err
 }
 
 // leave ends t, which has no part in the open group, and waits until what it has read is published.
@@ -128,7 +139,7 @@ func (t *Tx) changed(err error) error {
 }
 
 // Rollback ends t. Changes of a write transaction are dropped. Errors: ErrTxClosed, ErrTxManaged.
-func (t *Tx) Rollback() error {
+func (t *Tx) Rollback() (err error) {
 	switch {
 	case t.done:
 		return ErrTxClosed
@@ -137,6 +148,7 @@ func (t *Tx) Rollback() error {
 	case t.writable:
 		return t.abort()
 	}
+	defer t.store.guard(enter(), &err)
 	t.release()
 	return nil
 }
@@ -160,6 +172,7 @@ func (t *Tx) finish() error {
 	if err := t.commitChanges(); err != nil {
 		return err
 	}
+	t.store.offerRole()
 	for _, fn := range t.onCommit {
 		fn()
 	}

@@ -161,7 +161,7 @@ func TestSalvageRefuses(t *testing.T) {
 	}
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	db, err := mmdb.Open("held.mmdb", fileMode, nil)
+	db, err := mmdb.Open("held.mmdb", fileMode, &mmdb.Options{Exclusive: true})
 	if err != nil {
 		t.Fatal(err)
 	}

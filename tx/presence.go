@@ -1,0 +1,378 @@
+package tx
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	mathrand "math/rand/v2"
+	"syscall"
+	"time"
+
+	"mmdb/mmapfile"
+	"mmdb/page"
+)
+
+// Who has the database open (I12). The locks are on bytes of the database file itself, so they hold whatever name it was opened by:
+//
+//   - presence: shared by every open. Who gets it exclusively is alone: it creates the database or recovers it, makes the lock file
+//     anew, and goes on with the shared one. An exclusive open keeps it.
+//   - the writer's byte: see role. A reader that can use no lock file holds it shared, so that nobody writes meanwhile.
+//   - the session: the first process draws a number, notes it in the lock file, and holds the byte with that number shared. Who comes later joins
+//     only if somebody holds the byte that its lock file names, and then holds it too. So all who have the database open have the same
+//     lock file, and one that was removed, replaced, left by an earlier session, or reached through another name is found out.
+const (
+	sessionsAt = int64(1) << 60
+	sessions   = int64(1) << 60
+)
+
+// sessionByte returns the byte of the database file that stands for a session.
+func sessionByte(number uint64) int64 { return sessionsAt + int64(number%uint64(sessions)) }
+
+// exclusively reports whether the open keeps others out, because it was asked for, or because the system has no locks of bytes.
+func (st *Store) exclusively() bool { return st.opts.Exclusive || !mmapfile.ByteLocks }
+
+// openExclusive takes the exclusive presence lock, and opens the database. A read-only open shares it with others of its kind.
+func (st *Store) openExclusive() error {
+	if kind, _ := st.file.Network(); kind != "" {
+		st.log.Warn("mmdb: the database is on a network file system: locks may not hold between computers", "path", st.path, "file system", kind)
+	}
+	if st.readOnly {
+		if err := lockUnshared(st.file, st.opts.Timeout); err != nil {
+			return err
+		}
+		return st.openAlone()
+	}
+	if err := st.file.LockPresence(true, st.opts.Timeout); err != nil {
+		return err
+	}
+	if err := st.file.LockWriter(true, st.opts.Timeout); err != nil {
+		return err
+	}
+	return st.openAlone()
+}
+
+// lockUnshared keeps all others from writing to f; who only reads may share it.
+func lockUnshared(f *mmapfile.File, timeout time.Duration) error {
+	if err := f.LockPresence(false, timeout); err != nil || !mmapfile.ByteLocks {
+		return err
+	}
+	return f.LockWriter(false, timeout)
+}
+
+// openShared opens the database together with other processes.
+func (st *Store) openShared() error {
+	if kind, _ := st.file.Network(); kind != "" || st.opts.network {
+		return fmt.Errorf("%s (%s): %w", st.path, kind, ErrNetwork)
+	}
+	if st.readOnly {
+		if err := st.openLocks(); err != nil {
+			return err
+		}
+	}
+	wait := newPatience(st.opts.Timeout)
+	for {
+		for _, try := range []func() (bool, error){st.tryAlone, st.tryJoin} {
+			if ok, err := try(); err != nil {
+				return err
+			} else if ok {
+				return nil
+			}
+		}
+		if !wait.pause() {
+			return firstError(st.joinErr, fmt.Errorf("open %s: %w", st.path, ErrTimeout))
+		}
+	}
+}
+
+// openLocks opens the file of a read-only store once more, for its locks: to lock a byte exclusively takes the right to write. Without it the
+// store makes do with shared locks.
+func (st *Store) openLocks() error {
+	f, err := mmapfile.Open(st.path, mmapfile.Options{})
+	if err != nil {
+		return nil
+	}
+	a, err := st.file.Identity()
+	b, err2 := f.Identity()
+	if err = firstError(err, err2); err == nil && !a.Same(b) {
+		err = fmt.Errorf("%s was replaced while it was opened", st.path)
+	}
+	if err != nil {
+		_ = f.Close()
+		return err
+	}
+	st.locks = f
+	return nil
+}
+
+// busy reports whether a lock was not taken because somebody else has it. Other errors it passes on.
+func isTaken(err error) (bool, error) {
+	if errors.Is(err, ErrTimeout) {
+		return true, nil
+	}
+	return false, err
+}
+
+// tryAlone opens the database if nobody else has it open.
+func (st *Store) tryAlone() (ok bool, err error) {
+	if st.locks.ReadOnly() {
+		if held, err := st.locks.PresenceHeld(); held || err != nil {
+			return false, err
+		}
+		return st.tryStatic()
+	}
+	if busy, err := isTaken(st.locks.LockPresence(true, -1)); busy || err != nil {
+		return false, err
+	}
+	// Only a reader without a lock file can have this.
+	if busy, err := isTaken(st.locks.LockWriter(true, -1)); busy || err != nil {
+		return false, firstError(err, st.locks.UnlockPresence())
+	}
+	m, err := st.bringUp()
+	if err != nil {
+		return false, err
+	}
+	if err := st.makeSession(); err != nil {
+		return st.withoutSession(m, err)
+	}
+	if err := st.start(m); err != nil {
+		return false, err
+	}
+	return true, firstError(st.locks.LockPresence(false, -1), st.locks.UnlockWriter())
+}
+
+// withoutSession opens the database at commit m alone, after no lock file could be made.
+func (st *Store) withoutSession(m *page.Meta, err error) (bool, error) {
+	st.dropLock()
+	switch {
+	case st.readOnly:
+		st.log.Warn("mmdb: no lock file: nobody can write to the database while it is open", "path", st.path, "error", err)
+		err = firstError(st.locks.LockWriter(false, -1), st.locks.UnlockPresence())
+	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT): // somebody has to make room
+		st.log.Warn("mmdb: no room for the lock file: the database is open exclusively", "path", st.path, "error", err)
+		err = nil
+	default:
+		err = fmt.Errorf("%w (Options.Exclusive needs no lock file)", err)
+	}
+	return err == nil, firstError(err, st.start(m))
+}
+
+// tryStatic opens the database without a lock file, so that nobody can write to it meanwhile.
+func (st *Store) tryStatic() (ok bool, err error) {
+	if busy, err := isTaken(st.locks.LockWriter(false, -1)); busy || err != nil {
+		return false, err
+	}
+	return true, st.openAlone()
+}
+
+// makeSession makes the lock file, with this process as the first.
+func (st *Store) makeSession() error {
+	var number [8]byte
+	_, _ = rand.Read(number[:])
+	session := binary.LittleEndian.Uint64(number[:])
+	b, err := bind(st.file, st.salt)
+	if err != nil {
+		return err
+	}
+	lf, err := makeLockFile(st.file.RealPath()+lockSuffix, st.file, b, session)
+	if err != nil {
+		return err
+	}
+	st.shared = lf
+	lf.words[atTurn].Store(1)
+	st.role.turn = 1
+	if st.readOnly { // the newest commit may have to be adopted: the first writer sees to it
+		lf.words[atWriter].Store(procMax + 1)
+	}
+	return firstError(st.locks.LockByte(sessionByte(session), false, -1), st.share())
+}
+
+// share makes the reader table the one in the lock file.
+func (st *Store) share() (err error) {
+	st.readers, err = newSharedTable(st.shared)
+	return err
+}
+
+// joinTime is for how long a lock file that does not fit is looked at again: a process that has just died keeps its locks for a moment.
+const joinTime = time.Second
+
+// tryJoin opens the database together with those who have it open.
+func (st *Store) tryJoin() (ok bool, err error) {
+	if busy, err := isTaken(st.locks.LockPresence(false, -1)); busy || err != nil {
+		return false, err
+	}
+	if held, err := st.locks.ByteHeld(sessionsAt, sessions); !held || err != nil {
+		return false, firstError(err, st.locks.UnlockPresence()) // they have gone, or try too
+	}
+	if err := st.joinSession(); err != nil {
+		st.dropLock()
+		st.joinErr = err
+		if st.joinSince.IsZero() {
+			st.joinSince = time.Now()
+		}
+		if time.Since(st.joinSince) > joinTime {
+			return false, err
+		}
+		return false, st.locks.UnlockPresence()
+	}
+	if err := st.mapFile(); err != nil {
+		return false, err
+	}
+	if err := st.refresh(); err != nil {
+		return false, err
+	}
+	return true, st.prefault(&st.published.Load().meta)
+}
+
+// joinSession opens the lock file of those who have the database open, and makes this process one of them.
+func (st *Store) joinSession() error {
+	size, err := st.file.Size()
+	if err != nil {
+		return err
+	}
+	st.w = newWriter(st)
+	st.w.fileSize = size
+	if _, err := st.readMetas(); err != nil { // for page size and salt
+		return fmt.Errorf("%s: %w", st.path, err)
+	}
+	b, err := bind(st.file, st.salt)
+	if err != nil {
+		return err
+	}
+	lf, err := joinLockFile(st.file.RealPath()+lockSuffix, b)
+	if err != nil {
+		return err
+	}
+	st.shared = lf
+	at := sessionByte(lf.words[atSession].Load())
+	if held, err := st.locks.ByteHeld(at, 1); !held || err != nil {
+		return lockError(lf.path, firstError(err, ErrLockFile))
+	}
+	return firstError(st.locks.LockByte(at, false, -1), lf.register(), st.share())
+}
+
+// dropLock gives the lock file back.
+func (st *Store) dropLock() {
+	if st.shared != nil {
+		_ = st.shared.mem.Detach()
+		_ = st.shared.close()
+		st.shared = nil
+	}
+	st.readers = newReaderTable()
+}
+
+// openAlone opens the database without sharing it.
+func (st *Store) openAlone() error {
+	m, err := st.bringUp()
+	if err != nil {
+		return err
+	}
+	return st.start(m)
+}
+
+// A patience is the wait for others, with pauses that differ, so that two who wait for each other do not go on doing so.
+type patience struct {
+	until time.Time
+	next  time.Duration
+}
+
+func newPatience(timeout time.Duration) *patience {
+	p := &patience{next: time.Millisecond}
+	if timeout > 0 {
+		p.until = time.Now().Add(timeout)
+	}
+	return p
+}
+
+// pause waits a little, or reports that the time is up.
+func (p *patience) pause() bool {
+	d := p.next/2 + mathrand.N(p.next)
+	if p.next *= 2; p.next > 20*time.Millisecond {
+		p.next = 20 * time.Millisecond
+	}
+	if !p.until.IsZero() {
+		left := time.Until(p.until)
+		if left <= 0 {
+			return false
+		}
+		d = min(d, left)
+	}
+	time.Sleep(d)
+	return true
+}
+
+// openReaders returns how many read transactions of this process are open.
+func (st *Store) openReaders() (n int, err error) {
+	if st.shared == nil {
+		return st.readers.open(), nil
+	}
+	return n, st.inLock(func() { n = st.readers.open() })
+}
+
+// closeState leaves the file as a clean close does. With others about, it does so only if this process has written, and if no other one
+// is about to write.
+func (st *Store) closeState() (err error) {
+	defer st.guard(enter(), &err)
+	if st.shared == nil {
+		return st.settle()
+	}
+	alone := !st.locks.ReadOnly() && st.locks.LockPresence(true, -1) == nil
+	if alone {
+		defer st.removeLockFile()
+	}
+	if st.readOnly || st.failed() != nil {
+		return st.giveRole()
+	}
+	if !st.role.held {
+		if !alone && !st.role.wrote {
+			return nil
+		}
+		if busy, err := isTaken(st.locks.LockWriter(true, -1)); busy || err != nil {
+			return err
+		}
+		if left := st.shared.words[atWriter].Load(); left != 0 { // for the next one that writes or opens the database
+			return st.locks.UnlockWriter()
+		}
+		if err := st.beginTurn(); err != nil {
+			return firstError(err, st.locks.UnlockWriter())
+		}
+		st.role.held = true
+	}
+	return firstError(st.settle(), st.giveRole())
+}
+
+// removeLockFile takes the lock file away: this process is alone, and keeps all others from opening the database until it is gone.
+func (st *Store) removeLockFile() {
+	lf := st.shared
+	if !lf.file.SameFile(lf.path) {
+		return
+	}
+	if err := mmapfile.Remove(lf.path, nil); err != nil {
+		st.log.Warn("mmdb: remove the lock file", "path", lf.path, "error", err)
+	}
+}
+
+// leave ends the use of the locks: this process is not one of those who have the database open any more.
+func (st *Store) leave() (err error) {
+	if lf := st.shared; lf != nil {
+		if err := st.inLock(lf.leave); err != nil {
+			st.log.Warn("mmdb: close", "path", st.path, "error", err)
+		}
+		err = firstError(lf.mem.Detach(), lf.close())
+	}
+	if st.locks != nil && st.locks != st.file {
+		err = firstError(err, st.locks.Close())
+	}
+	return err
+}
+
+// prefault reads the database into memory if Options.Prefault asks for it.
+func (st *Store) prefault(m *page.Meta) error {
+	if !st.opts.Prefault {
+		return nil
+	}
+	if err := st.mapping.Populate(0, int64(m.HighWater)<<st.shift); err != nil && !errors.Is(err, mmapfile.ErrUnsupported) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,316 @@
+package tx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"mmdb/page"
+)
+
+// One process at a time writes: the one that holds the writer's byte of the database file. It keeps the byte while it has something to
+// publish, and as long as nobody else wants it. Who waits takes a number in the lock file, and says there that somebody
+// waits; the holder hands over when it has nothing under way, or after roleTime. Waiting processes take their turns in order.
+//
+// Who takes the byte after another process reads the file's state anew, as an open does. The lock file says whether the
+// last holder left it clean. If it died, its newest commit is adopted first (I5), as recovery does: readers of what was
+// published go on meanwhile.
+type role struct {
+	held   bool
+	turn   uint64    // the number of the turn in which this process wrote last
+	since  time.Time // when the turn began
+	wrote  bool      // this process has had a turn
+	reaped time.Time // when dead processes were looked for
+}
+
+const (
+	// roleTime is how long a process with many writers keeps the byte while others wait.
+	roleTime = 10 * time.Millisecond
+	// roleTick is how often an idle holder looks whether somebody waits, and roleIdle how often until it gives the byte
+	// back unasked: a reader without a lock file can't ask.
+	roleTick = 2 * time.Millisecond
+	roleIdle = 10
+	// roleFree is how long the byte may be free before who waits does not wait for its turn any more: the process that is next is stopped.
+	roleFree = 10 * time.Millisecond
+	// reapTime is how often dead processes are looked for.
+	reapTime = 500 * time.Millisecond
+)
+
+// takeRole makes this process the writer. The caller holds the writer lock of the process. A nil ctx waits for ever.
+func (st *Store) takeRole(ctx context.Context) (err error) {
+	r := &st.role
+	if st.shared == nil || r.held {
+		return nil
+	}
+	if err := st.waitRole(ctx); err != nil {
+		return err
+	}
+	defer func() {
+		if !r.held {
+			_ = st.locks.UnlockWriter()
+		}
+	}()
+	if err := st.beginTurn(); err != nil {
+		return err
+	}
+	r.held, r.wrote, r.since = true, true, time.Now()
+	go st.watchRole(r.turn)
+	return nil
+}
+
+// waitRole takes the writer's byte, in turn.
+func (st *Store) waitRole(ctx context.Context) error {
+	lf := st.shared
+	if lf.words[atWant].Load() == 0 {
+		if busy, err := isTaken(st.locks.LockWriter(true, -1)); !busy {
+			return err
+		}
+	}
+	number := lf.proc(lf.self)[atNumber:][:1]
+	number[0].Store(lf.words[atTicket].Add(1))
+	defer number[0].Store(0)
+	var free time.Time // since when the byte is not held
+	for pause := 20 * time.Microsecond; ; pause = min(2*pause, time.Millisecond) {
+		lf.words[atWant].Store(1)
+		mine := lf.isNext(number[0].Load())
+		if !mine {
+			held, err := st.locks.WriterHeld()
+			switch {
+			case err != nil:
+				return err
+			case held:
+				free = time.Time{}
+			case free.IsZero():
+				free = time.Now()
+			case time.Since(free) > roleFree:
+				lf.reap()
+				mine = true
+			}
+		}
+		if mine {
+			if busy, err := isTaken(st.locks.LockWriter(true, -1)); !busy {
+				return err
+			}
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+// sleep waits for d, or gives up when ctx ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	if ctx == nil {
+		time.Sleep(d)
+		return nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// isNext reports whether no other process waits with a lower number.
+func (lf *lockFile) isNext(number uint64) bool {
+	for i := range procMax {
+		if n := lf.proc(i)[atNumber].Load(); n != 0 && n < number {
+			return false
+		}
+	}
+	return true
+}
+
+// beginTurn makes the state of the writer that of the file.
+func (st *Store) beginTurn() error {
+	lf, r := st.shared, &st.role
+	lf.words[atWant].Store(0) // those who still wait say so again
+	if st.readers.published.Load()&publishedFailed != 0 {
+		st.failedElsewhere()
+		return st.failed()
+	}
+	st.reap()
+	last := lf.words[atWriter].Load()
+	turn := lf.words[atTurn].Add(1)
+	switch {
+	case last != 0:
+		if err := st.takeOver(); err != nil {
+			return err
+		}
+	case turn != r.turn+1:
+		if err := st.reload(); err != nil {
+			return err
+		}
+		if st.closed { // what readers see does not matter any more
+			st.w.tip = nil
+			break
+		}
+		if err := st.continueFrom(); err != nil {
+			return err
+		}
+	}
+	r.turn = turn
+	lf.words[atWriter].Store(uint64(lf.self) + 1)
+	return nil
+}
+
+// reap gives back what dead processes have left, now and then.
+func (st *Store) reap() {
+	if st.shared == nil || time.Since(st.role.reaped) < reapTime {
+		return
+	}
+	st.role.reaped = time.Now()
+	if n := st.shared.reap(); n > 0 {
+		st.log.Info("mmdb: processes that had the database open have died", "path", st.path, "processes", n)
+	}
+}
+
+// reload reads what another process has left: size and metas now, the free list when it is needed.
+func (st *Store) reload() error {
+	w := st.w
+	size, err := st.file.Size()
+	if err != nil {
+		return err
+	}
+	all, err := st.readMetas()
+	if err != nil {
+		return err
+	}
+	clear(w.slots[:])
+	for _, c := range all {
+		w.slots[c.slot] = metaSlot{valid: true, meta: c.meta}
+	}
+	w.marked = len(all) < page.MetaSlots || !all[0].meta.Settled
+	w.fileSize, w.space, w.chain = size, nil, nil
+	return nil
+}
+
+// continueFrom makes the published commit what the writer goes on from.
+func (st *Store) continueFrom() error {
+	if err := st.refresh(); err != nil {
+		return err
+	}
+	st.w.tip = st.published.Load()
+	st.window.reset(st.w.tip.meta.Commit) // who gives the byte back, or recovers, has made it durable
+	return nil
+}
+
+// takeOver recovers the database from a writer that died: its newest commit is adopted if it is whole, and published. What was
+// published is durable, so nothing older may be taken.
+func (st *Store) takeOver() error {
+	size, err := st.file.Size()
+	if err != nil {
+		return err
+	}
+	st.log.Warn("mmdb: the process that was writing has died, or was killed: its last commit is recovered", "path", st.path)
+	if err := st.refresh(); err != nil {
+		return err
+	}
+	clear(st.w.slots[:])
+	st.w.fileSize, st.w.marked = size, true
+	published := st.published.Load()
+	m, err := st.recover()
+	if err == nil && m.Commit < published.meta.Commit {
+		err = page.Corruptf(m.Record.Page, "commit %d was published, and is not whole any more", published.meta.Commit)
+	}
+	if err != nil {
+		return fmt.Errorf("take over from a process that died: %w", err)
+	}
+	if m.Commit > published.meta.Commit {
+		st.forget(published.meta.Commit, m)
+		if err := st.remap(int64(m.HighWater) << st.shift); err != nil {
+			return err
+		}
+		if err := st.show(st.newSnapshot(m)); err != nil {
+			return err
+		}
+	}
+	st.w.space, st.w.chain = nil, nil
+	return st.continueFrom()
+}
+
+// giveRole ends the turn. The caller holds the writer lock of the process, and all that ran under it is published.
+func (st *Store) giveRole() error {
+	r := &st.role
+	if !r.held {
+		return nil
+	}
+	flushed := st.emptyWindow() // the next one does not know what is not durable yet
+	r.held = false
+	// What this process did to its mapping is seen by a refresh from here on.
+	st.refreshing.Lock()
+	defer st.refreshing.Unlock()
+	var err error
+	if st.failed() == nil {
+		err = st.inLock(func() { st.shared.words[atWriter].Store(0) })
+	}
+	return firstError(flushed, err, st.locks.UnlockWriter())
+}
+
+// roleWanted reports whether another process waits for the writer's byte, which this one holds.
+func (st *Store) roleWanted() (wanted bool) {
+	if st.shared == nil {
+		return false
+	}
+	_ = st.inLock(func() { wanted = st.shared.words[atWant].Load() != 0 })
+	return wanted
+}
+
+// handOver gives the byte to a process that waits, if this one has had it for a while. The caller holds the writer lock of the process, and
+// goes on with takeRole.
+func (st *Store) handOver() error {
+	if !st.role.held || !st.roleWanted() || time.Since(st.role.since) < roleTime {
+		return nil
+	}
+	st.drain()
+	return st.giveRole()
+}
+
+// offerRole gives the byte to a process that waits, if nobody here does. The caller has ended a write transaction.
+func (st *Store) offerRole() {
+	if st.shared == nil || st.queued.Load() > 0 || !st.roleWanted() || !st.mu.TryLock() {
+		return
+	}
+	defer st.mu.Unlock()
+	if st.quiet() {
+		st.noteRole(st.giveRole())
+	}
+}
+
+// noteRole logs an error of giving the byte back, which nobody else can see.
+func (st *Store) noteRole(err error) {
+	if err != nil && !errors.Is(err, ErrDatabaseNotOpen) {
+		st.log.Warn("mmdb: give the writer lock back", "path", st.path, "error", err)
+	}
+}
+
+// watchRole gives the byte back when this process has nothing to write in its turn and another one waits, or some time has passed.
+func (st *Store) watchRole(turn uint64) {
+	commits, idle := st.counts.commits.Load(), 0
+	for {
+		time.Sleep(roleTick)
+		idle++
+		if n := st.counts.commits.Load(); n != commits {
+			commits, idle = n, 0
+		}
+		if !st.mu.TryLock() {
+			continue
+		}
+		if !st.role.held || st.role.turn != turn {
+			st.mu.Unlock()
+			return
+		}
+		lazy := st.w.tip != nil && st.window.base() < st.w.tip.meta.Commit
+		if st.quiet() && (idle >= roleIdle && !lazy || st.queued.Load() == 0 && st.roleWanted()) {
+			st.noteRole(st.giveRole())
+		}
+		st.mu.Unlock()
+	}
+}
+
+// quiet reports whether all that this process has run is published. The caller holds the writer lock.
+func (st *Store) quiet() bool { return st.w.group == nil && st.idle() }
