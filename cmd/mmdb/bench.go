@@ -124,7 +124,7 @@ func (b *bench) run() (err error) {
 			err = closeErr
 		}
 	}()
-	for _, step := range []func() error{b.load, b.putSync, b.putMany, b.putBatch, b.get, b.getTx, b.scan, b.reopen} {
+	for _, step := range []func() error{b.load, b.putSync, b.putLazy, b.putMany, b.putBatch, b.get, b.getTx, b.scan, b.reopen} {
 		if err := b.a.interrupted(); err != nil {
 			return err
 		}
