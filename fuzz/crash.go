@@ -127,7 +127,7 @@ func (c *crasher) lose() {
 func (c *crasher) point(e *Event) error {
 	c.report.Points++
 	for _, p := range c.disk.picks(c.rng, c.cfg.Extra) {
-		k := c.disk.key(&p, c.mark.Accept, c.mark.Absent)
+		k := c.disk.key(&p, c.accept(&p), c.mark.Absent)
 		if _, ok := c.seen[k]; ok {
 			continue
 		}
@@ -146,6 +146,14 @@ func (c *crasher) point(e *Event) error {
 	return nil
 }
 
+// accept returns the states that p may hold.
+func (c *crasher) accept(p *pick) []int {
+	if p.all {
+		return c.mark.alive()
+	}
+	return c.mark.Accept
+}
+
 // try builds one image and verifies it. The copies that CopyFile made stand
 // beside it while anything of them is pending, or was just promised.
 func (c *crasher) try(p *pick, e *Event) error {
@@ -158,7 +166,7 @@ func (c *crasher) try(p *pick, e *Event) error {
 		err = mismatch("the database's name is not durable")
 	case f == nil:
 		err = c.image.hide(func() error {
-			_, err := c.verify.verify(c.image.path, c.mark.Accept, NewRecorder(nil))
+			_, err := c.verify.verify(c.image.path, c.mark.Accept, c.mark.Accept, NewRecorder(nil))
 			return err
 		})
 	default:
@@ -169,7 +177,7 @@ func (c *crasher) try(p *pick, e *Event) error {
 	if err == nil {
 		return nil
 	}
-	failed := &CrashError{Image: c.number, Event: c.event, Last: *e, Label: p.label, Accept: c.mark.Accept, Err: err}
+	failed := &CrashError{Image: c.number, Event: c.event, Last: *e, Label: p.label, Accept: c.accept(p), Err: err}
 	failed.Last.Data = nil
 	if c.cfg.Keep != "" && f != nil {
 		failed.Kept = filepath.Join(c.cfg.Keep, fmt.Sprintf("%s-%d.mmdb", c.name, c.number))
@@ -190,7 +198,7 @@ func (c *crasher) tryImage(p *pick) error {
 		return err
 	}
 	rec := NewRecorder(nil).Knows(c.image.path, c.image.size)
-	after, err := c.verify.verify(c.image.path, c.mark.Accept, rec)
+	after, err := c.verify.verify(c.image.path, c.mark.Accept, c.accept(p), rec)
 	c.image.changed(rec.Events())
 	if err == nil && again {
 		err = c.recrash(&Trace{DB: c.image.path, Base: before, Events: rec.Events()}, after, "recovery")
@@ -240,7 +248,7 @@ func (c *crasher) kill(base []byte) error {
 	}
 	defer os.Remove(path)
 	rec := NewRecorder(nil).Knows(path, int64(len(cached)))
-	after, err := c.verify.verify(path, c.mark.Accept, rec)
+	after, err := c.verify.verify(path, c.mark.Accept, c.mark.alive(), rec)
 	if err != nil {
 		return fmt.Errorf("process death: %w", err)
 	}

@@ -60,8 +60,9 @@ type naming struct {
 }
 
 type flushKey struct {
-	path string
-	op   mmapfile.OpKind
+	path   string
+	op     mmapfile.OpKind
+	number int
 }
 
 // NewDisk returns the disk at the start of a trace.
@@ -108,7 +109,7 @@ func (d *Disk) Apply(e *Event) bool {
 		delete(d.names, e.Path)
 		d.renames = append(d.renames, naming{e.Path, nil, d.seq})
 	case EventFlushStart:
-		d.starts[flushKey{e.Path, e.Op}] = d.seq
+		d.starts[flushKey{e.Path, e.Op, e.Flush}] = d.seq
 		return false
 	case EventFlushEnd:
 		d.flush(e, f)
@@ -159,7 +160,7 @@ func (d *Disk) split(f *file, lo, hi int64, seq int, in func(*change)) {
 
 // flush makes durable what a flush that returned promises.
 func (d *Disk) flush(e *Event, f *file) {
-	seq := d.starts[flushKey{e.Path, e.Op}]
+	seq := d.starts[flushKey{e.Path, e.Op, e.Flush}]
 	lo, hi := int64(0), int64(1)<<62
 	if e.Op == mmapfile.OpMsync {
 		lo, hi = e.Offset, e.Offset+e.Length

@@ -13,6 +13,7 @@ const (
 	block     = 4096 // bytes that most devices and caches move at once
 	allBelow  = 8    // units up to which every subset is taken
 	tornMarks = 6    // places at which a long write is torn
+	eachBelow = 40   // writes up to which each is left out, alone, and the end of a prefix
 )
 
 // A pick is one choice of what of the pending changes has reached the device.
@@ -21,6 +22,7 @@ type pick struct {
 	pieces []piece // in order of change and offset
 	sizes  int     // sizes up to this sequence number are in effect
 	names  int     // so many pending names are in effect
+	all    bool    // everything is: what the next process finds if only this one dies
 }
 
 // A piece is a part of a pending write: bytes [lo, hi) of it.
@@ -86,11 +88,16 @@ func (c *chooser) plain() {
 		if len(all) > 0 {
 			c.add("all", sizes, all)
 		}
+		c.picks[len(c.picks)-1].all = sizes == c.lastSize()
 	}
 	for n := range c.disk.renames {
 		c.picks = append(c.picks, pick{label: fmt.Sprintf("names %d", n), sizes: c.lastSize(), pieces: all, names: n})
 	}
-	for n := 1; n < len(all); n++ {
+	some := c.some(len(all))
+	for _, n := range some {
+		if n == 0 {
+			continue
+		}
 		sizes := 0
 		for _, s := range c.sizes {
 			if s < c.disk.pending[c.writes[n]].seq {
@@ -102,19 +109,31 @@ func (c *chooser) plain() {
 	if len(all) < 2 {
 		return
 	}
-	for n := range all {
+	for _, n := range some {
 		c.add(fmt.Sprintf("missing %d", n), c.lastSize(), without(all, n))
 		c.add(fmt.Sprintf("alone %d", n), c.lastSize(), all[n:n+1])
 	}
+}
+
+// some returns the numbers below n, or a choice of them if there are many: the last ones always.
+func (c *chooser) some(n int) []int {
+	var some []int
+	for i := range n {
+		if n-i <= eachBelow/4 || c.rng.IntN(n) < eachBelow {
+			some = append(some, i)
+		}
+	}
+	return some
 }
 
 func without(all []piece, n int) []piece {
 	return append(append([]piece{}, all[:n]...), all[n+1:]...)
 }
 
-// torn adds, for each write, a part of it together with all the others.
+// torn adds, for each of some writes, a part of it together with all the others.
 func (c *chooser) torn() {
-	for n, i := range c.writes {
+	for _, n := range c.some(len(c.writes)) {
+		i := c.writes[n]
 		size := len(c.disk.pending[i].data)
 		marks := (size - 1) / sector
 		for m := range min(marks, tornMarks) {

@@ -37,9 +37,11 @@ type Event struct {
 	Length int64 // bytes of a write, a hole or a flushed range
 	Size   int64 // EventSize
 	Data   []byte
+	Flush  int  // the number of a flush, which its two events share
 	Failed bool // the call returned an error
 
 	Accept []int // mark: the states that may be found from now on, oldest first
+	Alive  []int // mark: those of them that may be found when only the process has died; nil: all
 	Absent bool  // mark: the database may be missing or new
 	Copy   int   // mark: state that the copy at Path must hold
 }
@@ -53,7 +55,7 @@ func (e Event) String() string {
 	case EventSize:
 		s += fmt.Sprintf(" %s to %d", e.Path, e.Size)
 	case EventMark:
-		s += fmt.Sprintf(" accept %v absent %v %s", e.Accept, e.Absent, e.Path)
+		s += fmt.Sprintf(" accept %v, if only the process died %v, absent %v %s", e.Accept, e.alive(), e.Absent, e.Path)
 	case EventRename:
 		s += " " + e.Path + " to " + e.To
 	default:
@@ -63,6 +65,14 @@ func (e Event) String() string {
 		s += " failed"
 	}
 	return s
+}
+
+// alive returns the states that may be found after a mark when only the process has died.
+func (e *Event) alive() []int {
+	if e.Alive != nil {
+		return e.Alive
+	}
+	return e.Accept
 }
 
 // A Trace is everything that a run did to its files, with copies of the data,
@@ -80,9 +90,11 @@ type Trace struct {
 type Recorder struct {
 	mu     sync.Mutex
 	events []Event
-	acked  int
+	acked  int // newest state that was promised to survive a power loss
+	kept   int // newest state that was promised to survive the process
 	last   int // newest state that was started
 	sizes  map[string]int64
+	number int // of flushes
 	next   mmapfile.Seam
 	plain  bool
 }
@@ -96,7 +108,7 @@ func (r *Recorder) Knows(path string, size int64) *Recorder {
 // NewRecorder returns a recorder that passes calls on to next, or does them
 // when next is nil. Until a state is acknowledged, the database may be absent.
 func NewRecorder(next mmapfile.Seam) *Recorder {
-	r := &Recorder{next: next, sizes: map[string]int64{}, acked: -1}
+	r := &Recorder{next: next, sizes: map[string]int64{}, acked: -1, kept: -1}
 	r.add(Event{Kind: EventMark, Accept: []int{0}, Absent: true, Copy: -1})
 	return r
 }
@@ -133,7 +145,15 @@ func (r *Recorder) Started(state int) {
 func (r *Recorder) Acked(state int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.acked, r.last = state, max(r.last, state)
+	r.acked, r.kept, r.last = state, state, max(r.last, state)
+	r.mark()
+}
+
+// Kept is called when the database promised a state, but not beyond a power loss.
+func (r *Recorder) Kept(state int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.kept, r.last = state, max(r.last, state)
 	r.mark()
 }
 
@@ -142,7 +162,7 @@ func (r *Recorder) Acked(state int) {
 func (r *Recorder) Found(state int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.acked, r.last = state, state
+	r.acked, r.kept, r.last = state, state, state
 	r.mark()
 }
 
@@ -152,13 +172,19 @@ func (r *Recorder) mark() {
 	e := Event{Kind: EventMark, Absent: r.acked < 0, Copy: -1}
 	for s := max(r.acked, 0); s <= r.last; s++ {
 		e.Accept = append(e.Accept, s)
+		if s >= r.kept {
+			e.Alive = append(e.Alive, s)
+		}
 	}
 	r.events = append(r.events, e)
 }
 
 // Accept adds a mark with these states.
-func (r *Recorder) Accept(states ...int) {
-	r.add(Event{Kind: EventMark, Accept: states, Copy: -1})
+func (r *Recorder) Accept(states ...int) { r.Mark(states, nil) }
+
+// Mark adds a mark with these states, and those of them that may be found when only the process has died; nil: all.
+func (r *Recorder) Mark(accept, alive []int) {
+	r.add(Event{Kind: EventMark, Accept: accept, Alive: alive, Copy: -1})
 }
 
 // Copied is called when path was promised to hold a state. A path that the
@@ -184,7 +210,7 @@ func (r *Recorder) Seam(op mmapfile.Op, do func(mmapfile.Op) (int, error)) (int,
 	}
 	switch op.Kind {
 	case mmapfile.OpSync, mmapfile.OpMsync, mmapfile.OpSyncDir:
-		e := Event{Kind: EventFlushStart, Op: op.Kind, Path: op.Path, Offset: op.Offset, Length: op.Length}
+		e := Event{Kind: EventFlushStart, Op: op.Kind, Path: op.Path, Offset: op.Offset, Length: op.Length, Flush: r.nextFlush()}
 		r.add(e)
 		n, err := do(op)
 		e.Kind, e.Failed = EventFlushEnd, err != nil
@@ -198,6 +224,14 @@ func (r *Recorder) Seam(op mmapfile.Op, do func(mmapfile.Op) (int, error)) (int,
 		r.note(op)
 	}
 	return n, err
+}
+
+// nextFlush returns the number of a flush: there may be several at once.
+func (r *Recorder) nextFlush() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.number++
+	return r.number
 }
 
 // write records what was really written. The bytes are copied first: the

@@ -31,11 +31,10 @@ func newVerifier(states []*Model, o mmdb.Options) *verifier {
 	return v
 }
 
-// verify opens the file, which must hold one of the accepted states, checks it
-// and compares it, commits once more, and reads that back after another open.
-// What it does to the file, and what it may leave after a further crash, goes
-// to rec; the states of that trace are those of v and the one returned.
-func (v *verifier) verify(path string, accept []int, rec *Recorder) (after *Model, err error) {
+// verify opens the file, checks it and compares it, commits once more, and reads that back after another open. The file must hold
+// one of the states that must names; until it has, a further crash may leave those of accept. What verify does to the file, and
+// what it may leave after such a crash, goes to rec; the states of that trace are those of v and the one returned.
+func (v *verifier) verify(path string, accept, must []int, rec *Recorder) (after *Model, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v", p)
@@ -53,7 +52,7 @@ func (v *verifier) verify(path string, accept []int, rec *Recorder) (after *Mode
 		if err := checkClean(tx); err != nil {
 			return err
 		}
-		state, err = v.which(tx, accept)
+		state, err = v.which(tx, must)
 		return err
 	})
 	if err != nil {
