@@ -26,7 +26,9 @@ type Crowd struct {
 	Seed    uint64
 	Clients int
 	Each    int // transactions of each client in a session
-	Fail    int // the number of the flush of a commit that fails, counted from 1; 0 is none
+	Fail    int // the number of the flush that fails, counted from 1 in each session; 0 is none
+	// Lazy says that most transactions are lazy, and that clients call Sync. Without it all must be durable.
+	Lazy bool
 
 	rec *Recorder
 	db  *mmdb.DB
@@ -38,9 +40,10 @@ type Crowd struct {
 	first   int      // the id of the empty database
 	ids     []int    // of each id from the first, its state: the functions of lost commits have theirs too, and their ids come again
 	metas   []int    // the ids that metas were written for, counted from the first, from the newest that is certain
-	acked   int      // the newest that was promised
-	landed  int      // the newest that was flushed
-	flushes int      // of commits
+	acked   int      // the newest that was promised to survive a power loss
+	kept    int      // the newest that was promised to survive the process
+	landed  int      // the newest that readers may see
+	flushes int      // in this session
 	broken  bool     // a flush has failed
 	err     error    // what is wrong by itself
 	largest int      // functions in a group
@@ -55,7 +58,7 @@ var CrowdProfile = newProfile(9000, 40, false, map[Kind]int{
 
 // crowdKinds are the transactions of the clients, some more than once, so that they come more often.
 var crowdKinds = []string{"update", "update", "update", "update", "update", "update", "update", "update",
-	"begin", "error", "error", "panic", "exit", "rollback", "nothing", "view", "view", "check", "large"}
+	"begin", "error", "error", "panic", "exit", "rollback", "nothing", "view", "view", "check", "large", "sync"}
 
 // crowdBucket is where each function says which one it is.
 const crowdBucket = "crowd"
@@ -104,9 +107,13 @@ func (c *Crowd) session(number uint64) error {
 		return c.err
 	case err != nil && !c.broken:
 		return fmt.Errorf("close: %w", err)
-	case !c.broken && c.acked != c.metas[len(c.metas)-1]:
-		return mismatch("all functions have ended, state %d was promised, and %d was the last", c.acked, c.metas[len(c.metas)-1])
+	case c.broken:
+		return nil
+	case c.kept != c.metas[len(c.metas)-1]:
+		return mismatch("all functions have ended, %d was promised, and %d was the last", c.kept, c.metas[len(c.metas)-1])
 	}
+	c.acked = c.kept
+	c.mark()
 	return nil
 }
 
@@ -118,11 +125,11 @@ func (c *Crowd) found(tx *mmdb.Tx) error {
 		c.first = tx.ID()
 	}
 	id := tx.ID() - c.first
-	if !slices.Contains(c.metas, id) || id < c.acked {
-		return mismatch("the database holds commit %d, possible were %v from %d on", id, c.metas, c.acked)
+	if !slices.Contains(c.metas, id) || id < c.kept {
+		return mismatch("the database holds commit %d, possible were %v from %d on", id, c.metas, c.kept)
 	}
-	c.ids, c.metas, c.acked, c.landed = c.ids[:id+1], []int{id}, id, id
-	c.broken, c.open = false, true
+	c.ids, c.metas, c.acked, c.kept, c.landed = c.ids[:id+1], []int{id}, id, id, id
+	c.broken, c.open, c.flushes = false, true, 0
 	c.mark()
 	return errors.Join(checkClean(tx), compareSum(tx, c.model(id)))
 }
@@ -132,13 +139,16 @@ func (c *Crowd) model(id int) *Model { return c.all[c.ids[id]] }
 
 // mark notes which states a crash may leave from now on: those that metas were written for, from the newest that was promised.
 func (c *Crowd) mark() {
-	var accept []int
+	accept, alive := []int{}, []int{}
 	for _, id := range c.metas {
 		if id >= c.acked {
 			accept = append(accept, c.ids[id])
 		}
+		if id >= c.kept {
+			alive = append(alive, c.ids[id])
+		}
 	}
-	c.rec.Accept(accept...)
+	c.rec.Mark(accept, alive)
 }
 
 // wrong keeps the first thing that is wrong.
@@ -150,46 +160,66 @@ func (c *Crowd) wrong(err error) {
 	}
 }
 
-// ack takes the promise that what the function with an id left is durable.
-func (c *Crowd) ack(id int) {
+// promise takes the promise that what the function with an id left survives the process, or also a power loss.
+func (c *Crowd) promise(id int, durable bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if id > c.acked {
-		c.acked = id
+	durable = durable || !c.Lazy
+	if id > c.kept || durable && id > c.acked {
+		c.kept = max(c.kept, id)
+		if durable {
+			c.acked = max(c.acked, id)
+		}
 		c.mark()
 	}
 }
 
-// metaCommit is where a meta has its commit number, in bytes.
-const metaCommit = 48
+// Where a meta has its commit number and its base, in bytes.
+const (
+	metaCommit = 48
+	metaBase   = 56
+)
 
 // seam notes for which states metas are written and flushed, records, and pauses.
 func (c *Crowd) seam(op mmapfile.Op, do func(mmapfile.Op) (int, error)) (int, error) {
 	c.mu.Lock()
-	flushed := c.metas[len(c.metas)-1]
-	if c.open && op.Kind == mmapfile.OpWrite && op.Offset < metaEnd && op.Path == c.Path {
-		id := int(binary.LittleEndian.Uint64(op.Data[0][metaCommit:])) - c.first
-		switch {
-		case id < len(c.ids) && id > flushed:
-			c.metas = append(c.metas, id)
-			c.mark()
-		case id >= len(c.ids) && c.err == nil:
-			c.err = mismatch("a meta is written for commit %d, which is no function's", id+c.first)
-		}
+	meta := c.open && op.Kind == mmapfile.OpWrite && op.Offset < metaEnd && op.Path == c.Path
+	if meta {
+		c.meta(op.Data[0])
 	}
+	newest := c.metas[len(c.metas)-1]
 	c.mu.Unlock()
 	n, err := c.rec.Seam(op, do)
-	if err == nil && op.Kind == mmapfile.OpMsync {
+	if err == nil && (op.Kind == mmapfile.OpMsync || meta && c.Lazy) {
 		c.mu.Lock()
-		c.landed = max(c.landed, flushed)
+		c.landed = max(c.landed, newest)
 		c.mu.Unlock()
 	}
 	return n, err
 }
 
+// meta notes that a meta is about to be written. Its base is one that the database knows to be durable, which is a promise too; a commit whose
+// pages were flushed before has itself as its base.
+func (c *Crowd) meta(b []byte) {
+	id := int(binary.LittleEndian.Uint64(b[metaCommit:])) - c.first
+	base := int(binary.LittleEndian.Uint64(b[metaBase:])) - c.first
+	switch {
+	case id >= len(c.ids):
+		if c.err == nil {
+			c.err = mismatch("a meta is written for commit %d, which is no function's", id+c.first)
+		}
+	case id > c.metas[len(c.metas)-1]:
+		c.metas = append(c.metas, id)
+		if base < id {
+			c.acked = max(c.acked, base)
+		}
+		c.mark()
+	}
+}
+
 // pause makes flushes take a while, so that groups form, and one of them fail.
 func (c *Crowd) pause(op mmapfile.Op, do func(mmapfile.Op) (int, error)) (int, error) {
-	if op.Kind != mmapfile.OpMsync {
+	if op.Kind != mmapfile.OpMsync && (op.Kind != mmapfile.OpSync || op.Path != c.Path) {
 		return do(op)
 	}
 	c.mu.Lock()
@@ -213,6 +243,7 @@ type crowdClient struct {
 	runner Runner
 	rng    *rand.Rand
 	src    *Source
+	lazy   bool // the transaction that runs
 }
 
 // work makes transactions until the session ends, or writes are refused.
@@ -230,9 +261,27 @@ func (c *crowdClient) work() {
 			if err := c.db.View(c.view); err != nil {
 				c.wrong(fmt.Errorf("view: %w", err))
 			}
+		case kind == "sync":
+			c.sync()
 		case !c.write(kind):
 			return
 		}
+	}
+}
+
+// sync makes all that was promised durable.
+func (c *crowdClient) sync() {
+	c.mu.Lock()
+	id := c.kept
+	c.mu.Unlock()
+	err := c.db.Sync()
+	c.mu.Lock()
+	broken := c.broken
+	c.mu.Unlock()
+	if err == nil {
+		c.promise(id, true)
+	} else if !broken {
+		c.wrong(fmt.Errorf("sync: %w", err))
 	}
 }
 
@@ -247,7 +296,7 @@ func (c *crowdClient) view(tx *mmdb.Tx) error {
 	}
 	c.mu.Unlock()
 	if !known || id > landed {
-		return mismatch("a reader sees what function %d left: the newest that was flushed is %d", id, landed)
+		return mismatch("a reader sees what function %d left: the newest that it may see is %d", id, landed)
 	}
 	return compareSum(tx, m)
 }
@@ -255,7 +304,14 @@ func (c *crowdClient) view(tx *mmdb.Tx) error {
 // write makes a write transaction of a kind, and takes what its end promises. It reports whether more can follow.
 func (c *crowdClient) write(kind string) bool {
 	id := -1
+	c.lazy = c.Lazy && c.rng.IntN(6) > 0
 	work := func(tx *mmdb.Tx) (err error) {
+		if c.Lazy {
+			tx.SetDurability(mmdb.Durable)
+			if c.lazy {
+				tx.SetDurability(mmdb.Lazy)
+			}
+		}
 		id, err = c.function(tx, kind)
 		return err
 	}
@@ -265,11 +321,11 @@ func (c *crowdClient) write(kind string) bool {
 	c.mu.Unlock()
 	switch {
 	case err == nil:
-		c.ack(id)
+		c.promise(id, !c.lazy && kind != "nothing")
 	case broken && (errors.Is(err, mmdb.ErrFailed) || errors.Is(err, syscall.EIO) || errors.Is(err, errGivesUp)):
 		return !broken
 	case errors.Is(err, errGivesUp):
-		c.ack(id - 1) // what it has read
+		c.promise(id-1, false) // what it has read
 	default:
 		c.wrong(fmt.Errorf("%s: %w", kind, err))
 	}

@@ -33,6 +33,7 @@ func crowdTrace(t testing.TB, seed uint64, o mmdb.Options) (*Trace, *Crowd, erro
 	if seed%4 == 2 {
 		c.Fail = 3 + int(seed/4%5)
 	}
+	c.Lazy = o.SyncInterval != 0
 	tr, err := c.Run(2)
 	return tr, c, err
 }
@@ -40,6 +41,23 @@ func crowdTrace(t testing.TB, seed uint64, o mmdb.Options) (*Trace, *Crowd, erro
 // TestCrashConcurrentCommits crashes clients that commit at once at every event: what is left is what some group left, not older than anything
 // that was promised to any of them. That includes those that failed, or only read: what they have seen must not go either.
 func TestCrashConcurrentCommits(t *testing.T) {
+	crashCrowds(t, crowdOptions)
+}
+
+// TestCrashLazyCommits does the same with transactions most of which are lazy, with Sync, and flushes in the background. What was promised
+// to them must survive the process, and what Sync or a durable commit has covered a power loss.
+func TestCrashLazyCommits(t *testing.T) { crashCrowds(t, lazyOptions) }
+
+func lazyOptions(seed uint64) mmdb.Options {
+	o := crowdOptions(seed)
+	o.SyncInterval = []time.Duration{-1, time.Millisecond, 4 * time.Millisecond}[seed/3%3]
+	if seed%2 == 0 {
+		o.Durability = mmdb.Lazy
+	}
+	return o
+}
+
+func crashCrowds(t *testing.T, options func(seed uint64) mmdb.Options) {
 	want, started := scaled(8000), time.Now()
 	var until time.Time
 	if *crashFor > 0 {
@@ -47,7 +65,7 @@ func TestCrashConcurrentCommits(t *testing.T) {
 	}
 	total, largest, kinds := CrashReport{}, 0, map[string]int{}
 	for seed := *crashSeed; ; seed++ {
-		o := crowdOptions(seed)
+		o := options(seed)
 		tr, c, err := crowdTrace(t, seed, o)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
@@ -56,8 +74,8 @@ func TestCrashConcurrentCommits(t *testing.T) {
 		for k, n := range c.kinds {
 			kinds[k] += n
 		}
-		o.PageSize = 0
-		report, err := crashAll(t, tr, CrashConfig{Seed: seed, Extra: 8, Recrash: 601, Until: until, Keep: keepDir(t), Options: o})
+		o.PageSize, o.Durability = 0, mmdb.Durable
+		report, err := crashAll(t, tr, CrashConfig{Seed: seed, Extra: 8, Recrash: 801, Until: until, Keep: keepDir(t), Options: o})
 		total.Images += report.Images
 		total.Recrashes += report.Recrashes
 		total.Points += report.Points
@@ -89,13 +107,22 @@ func explain(tr *Trace, seed uint64, err error) error {
 
 // huntCrowd crashes clients that commit at once.
 func huntCrowd(t *testing.T, o mmdb.Options) (images int, found error) {
+	return huntCrowds(t, o, crowdOptions)
+}
+
+func huntLazy(t *testing.T, o mmdb.Options) (images int, found error) {
+	return huntCrowds(t, o, lazyOptions)
+}
+
+func huntCrowds(t *testing.T, o mmdb.Options, options func(uint64) mmdb.Options) (images int, found error) {
 	for seed := uint64(1); seed < 20 && found == nil; seed++ {
-		run := o
-		run.MaxDirty = crowdOptions(seed).MaxDirty
+		run, like := o, options(seed)
+		run.MaxDirty, run.SyncInterval, run.Durability = like.MaxDirty, like.SyncInterval, like.Durability
 		tr, _, err := crowdTrace(t, seed, run)
 		if err != nil {
 			return images, fmt.Errorf("the run itself: %w", err)
 		}
+		run.Durability = mmdb.Durable
 		report, err := crashAll(t, tr, CrashConfig{Seed: seed, Extra: 4, Options: run})
 		images, found = images+report.Images, err
 	}

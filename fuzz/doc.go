@@ -46,6 +46,11 @@
 // Check, which publishes the open group. Each compares what it sees with the model of the function before it, and its
 // Trace is crashed like others: an image must hold what the last function of some group left, and nothing older than
 // what anybody was promised. A function that failed or changed nothing is promised the state that it has read.
+//
+// Lazy transactions have two promises: what returned survives the process, and what a Sync, a durable commit or the
+// base of a later meta covers survives a power loss. So the image that holds everything, which is what the next process
+// finds when this one dies at that moment, must be newer than others.
+//
 // Clients run as the scheduler lets them, so a failure may not come again with its seed: its image is kept, and the
 // test prints the last events.
 //
@@ -79,6 +84,11 @@
 //	do not wait for what was read       crash of a crowd              180
 //	keep what a failed function took    a crowd's functions             0
 //	reuse pages during a flush          crash of a crowd             1000
+//	Sync without a flush                crash of a lazy crowd         300
+//	forget the window                   crash of a lazy crowd        1000
+//	lazy commits count as durable       crash of a lazy crowd         400
+//	write over the durable meta         crash of a lazy crowd         600
+//	verify only the newest lazy commit  crash of a lazy crowd         200
 //
 // One more, to leave a rejected meta in its slot, does no harm by itself: the
 // next meta goes to an invalid slot first.

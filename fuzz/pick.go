@@ -13,7 +13,7 @@ const (
 	block     = 4096 // bytes that most devices and caches move at once
 	allBelow  = 8    // units up to which every subset is taken
 	tornMarks = 6    // places at which a long write is torn
-	eachBelow = 40   // writes up to which each is left out, alone, and the end of a prefix
+	eachBelow = 20   // writes up to which each is left out, alone, and the end of a prefix
 )
 
 // A pick is one choice of what of the pending changes has reached the device.

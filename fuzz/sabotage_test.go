@@ -40,6 +40,11 @@ var bugs = []struct {
 	{"do not wait for what was read", tx.BugLeaveEarly, huntCrowd, false},
 	{"keep what a failed function took", tx.BugKeepFailed, huntCrowd, false},
 	{"reuse pages during a flush", tx.BugReuseInFlight, huntCrowd, false},
+	{"no flush by Sync", tx.BugNoFlush, huntLazy, false},
+	{"forget the window", tx.BugForgetWindow, huntLazy, true},
+	{"lazy commits count as durable", tx.BugBaseEarly, huntLazy, false},
+	{"write over the durable meta", tx.BugTakeDurableSlot, huntLazy, false},
+	{"verify only the newest lazy commit", tx.BugVerifyNewest, huntLazy, false},
 }
 
 // A hunt looks for a bug in one way and returns how many images that took and

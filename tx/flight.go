@@ -59,6 +59,9 @@ func (st *Store) landLazily() error {
 	f.snap = nil
 	st.counts.landed(f.size, 0)
 	st.window.bytes += f.bytes
+	if st.sabotaged(BugBaseEarly) {
+		st.window.reset(f.meta.Commit)
+	}
 	st.syncer.wake(st, st.window.bytes > st.w.windowLimit()/2)
 	return nil
 }

@@ -166,7 +166,7 @@ func (st *Store) verifyWindow(m *page.Meta, rec page.Record, parts *[]part) erro
 			return err
 		}
 		prev := rec.Prev
-		if prev.Commit <= m.Base {
+		if prev.Commit <= m.Base || st.sabotaged(BugVerifyNewest) {
 			if prev.Commit < m.Base {
 				return page.Corruptf(rec.Prev.Page, "the commit is based on %d, which is not among those before it", m.Base)
 			}

@@ -6,26 +6,30 @@ type Bug uint32
 
 // The mistakes that the crash suite must find.
 const (
-	BugNoFlush        Bug = 1 << iota // a commit is acknowledged without a flush
-	BugPublishEarly                   // readers see a commit before it is durable
-	BugReuseEarly                     // a commit writes over pages that it frees itself
-	BugIgnoreReaders                  // pages that a reader needs are used again
-	BugIgnoreDigest                   // recovery does not compare the digest
-	BugSkipVerify                     // recovery takes the newest meta unseen
-	BugIgnoreBase                     // recovery goes back beyond a commit that is known to be durable
-	BugAdoptUnwritten                 // recovery adopts a commit without writing it again
-	BugKeepRejected                   // recovery leaves the meta that it rejected
-	BugWrongSlot                      // a meta overwrites the newest one
-	BugCutEarly                       // the file is cut below what an older meta needs
-	BugTrustRecord                    // a commit record's checksum is not looked at
-	BugNoPutBack                      // after a failed flush the new meta stays in its slot
-	BugOneFlushSpill                  // a large or spilled commit is flushed once only, and not verified
-	BugNoDirSync                      // creation does not flush the directory
-	BugSettleEarly                    // creation writes its meta as settled
-	BugAckEarly                       // who joins a group is told before its flush
-	BugLeaveEarly                     // a function that fails or changes nothing ends before what it has read is durable
-	BugKeepFailed                     // what a failed function took and freed stays in its group
-	BugReuseInFlight                  // while a commit is flushed, what the one before it needs is used again
+	BugNoFlush         Bug = 1 << iota // a commit is acknowledged without a flush
+	BugPublishEarly                    // readers see a commit before it is durable
+	BugReuseEarly                      // a commit writes over pages that it frees itself
+	BugIgnoreReaders                   // pages that a reader needs are used again
+	BugIgnoreDigest                    // recovery does not compare the digest
+	BugSkipVerify                      // recovery takes the newest meta unseen
+	BugIgnoreBase                      // recovery goes back beyond a commit that is known to be durable
+	BugAdoptUnwritten                  // recovery adopts a commit without writing it again
+	BugKeepRejected                    // recovery leaves the meta that it rejected
+	BugWrongSlot                       // a meta overwrites the newest one
+	BugCutEarly                        // the file is cut below what an older meta needs
+	BugTrustRecord                     // a commit record's checksum is not looked at
+	BugNoPutBack                       // after a failed flush the new meta stays in its slot
+	BugOneFlushSpill                   // a large or spilled commit is flushed once only, and not verified
+	BugNoDirSync                       // creation does not flush the directory
+	BugSettleEarly                     // creation writes its meta as settled
+	BugAckEarly                        // who joins a group is told before its flush
+	BugLeaveEarly                      // a function that fails or changes nothing ends before what it has read is durable
+	BugKeepFailed                      // what a failed function took and freed stays in its group
+	BugReuseInFlight                   // while a commit is flushed, what the one before it needs is used again
+	BugForgetWindow                    // pages of lazy commits are used again while a meta reaches back to them
+	BugBaseEarly                       // a lazy commit counts as durable when it was written
+	BugTakeDurableSlot                 // lazy commits write over the newest durable meta
+	BugVerifyNewest                    // recovery verifies only the newest of several commits that were not flushed
 )
 
 // Sabotage switches mistakes on in databases opened with o. It is for the crash suite.

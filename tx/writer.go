@@ -130,7 +130,7 @@ func (w *writer) neededCommits(published page.Commit) []page.Commit {
 			continue
 		}
 		n = append(n, s.meta.Commit)
-		if !s.alone {
+		if !s.alone && !w.st.sabotaged(BugForgetWindow) {
 			for c := s.meta.Base + 1; c < s.meta.Commit; c++ {
 				n = append(n, c)
 			}
@@ -149,6 +149,9 @@ func (w *writer) targetSlot() int {
 		return newest
 	}
 	best, durable := -1, w.slotOf(w.st.window.base())
+	if w.st.sabotaged(BugTakeDurableSlot) {
+		durable = -1
+	}
 	for i := range w.slots {
 		s := &w.slots[i]
 		if !s.valid {
