@@ -310,3 +310,26 @@ func ExampleTx_History() {
 	})
 	// Output: true true <nil>
 }
+
+func ExampleDB_Processes() {
+	db, done := market()
+	defer done()
+
+	list, err := db.Processes()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, p := range list {
+		fmt.Println(p.Process == os.Getpid(), p.Own, p.Commits > 0)
+	}
+	// Output: true true true
+}
+
+func ExampleDB_ReapReaders() {
+	db, done := market()
+	defer done()
+
+	dead, err := db.ReapReaders()
+	fmt.Println(dead, err)
+	// Output: 0 <nil>
+}

@@ -37,6 +37,7 @@ func (st *Store) land(locked bool) (took time.Duration, err error) {
 	}
 	f.snap = nil
 	st.counts.landed(f.size, took)
+	st.tell()
 	if locked {
 		st.w.shrinkFile()
 	} else if st.mu.TryLock() {
@@ -58,6 +59,7 @@ func (st *Store) landLazily() error {
 	}
 	f.snap = nil
 	st.counts.landed(f.size, 0)
+	st.tell()
 	st.window.bytes += f.bytes
 	if st.sabotaged(BugBaseEarly) {
 		st.window.reset(f.meta.Commit)

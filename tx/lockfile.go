@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"os"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -60,6 +61,8 @@ type lockFile struct {
 	mem   *mmapfile.Mapping
 	words []atomic.Uint64
 	self  int // this process's line in the table
+
+	reaping sync.Mutex // held by reap
 }
 
 // A binding says which database a lock file is for, and since when the system runs.
@@ -145,6 +148,9 @@ func (lf *lockFile) register() error {
 				continue
 			}
 			lf.clear(i)
+			for _, at := range []int{atUpdates, atCommits, atFlushing, atWritten, atVerified} {
+				lf.proc(i)[at].Store(0)
+			}
 			lf.self = i
 			lf.proc(i)[atSince].Store(uint64(time.Now().UnixNano()))
 			lf.proc(i)[atPid].Store(uint64(os.Getpid()))
@@ -173,6 +179,10 @@ func (lf *lockFile) clear(i int) {
 
 // reap gives back what dead processes have left, and returns how many there were. The kernel has released their bytes.
 func (lf *lockFile) reap() (dead int) {
+	// A byte is locked by the open file: for two goroutines at once it would be locked until the first gives it back, and the
+	// second could clear the line of a process that has come meanwhile.
+	lf.reaping.Lock()
+	defer lf.reaping.Unlock()
 	for i := range procMax {
 		if i == lf.self || lf.proc(i)[atPid].Load() == 0 || lf.file.LockByte(lockProcs+int64(i), true, -1) != nil {
 			continue

@@ -21,21 +21,43 @@ type readerRow struct {
 }
 
 func newReaders(a *app) *cobra.Command {
-	return &cobra.Command{
+	var clear bool
+	cmd := &cobra.Command{
 		Use:   "readers FILE",
 		Short: "List the open read transactions and what they hold back",
 		Long: `List the read transactions that other programs have open on FILE, the oldest
 first: the number of the process, the commit that it sees, how many numbers the
 newest commit is ahead, since when a writer has known it to be behind, and the
 pages that it holds back: they will be used again when it ends. An old reader
-costs space and nothing else.`,
+costs space and nothing else.
+
+The readers of processes that have died are forgotten, as writers do it every
+few seconds: they hold nothing back. --clear says how many processes that were.`,
 		Example: `  mmdb readers app.mmdb
-  mmdb readers app.mmdb --json`,
+  mmdb readers app.mmdb --clear --json`,
 		Args: exactly(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return a.viewDB(args[0], func(db *mmdb.DB) error { return a.readers(db) })
+			return a.viewDB(args[0], func(db *mmdb.DB) error {
+				if clear {
+					if err := a.clearReaders(db); err != nil {
+						return err
+					}
+				}
+				return a.readers(db)
+			})
 		},
 	}
+	cmd.Flags().BoolVar(&clear, "clear", false, "say how many dead processes were forgotten")
+	return cmd
+}
+
+// clearReaders forgets the readers of dead processes, and says how many of those there were.
+func (a *app) clearReaders(db *mmdb.DB) error {
+	dead, err := db.ReapReaders()
+	if err == nil && !a.json {
+		a.printf("%s cleared\n", plural(dead, "dead process", "dead processes"))
+	}
+	return err
 }
 
 func (a *app) readers(db *mmdb.DB) error {

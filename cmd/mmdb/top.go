@@ -21,9 +21,10 @@ func newTop(a *app) *cobra.Command {
 		Short: "Watch commits, pages, space and readers while programs work",
 		Long: `Show what goes on in FILE, every second: updates and commits a second (updates
 that run at the same time share a commit), the pages that commits write, free
-and pending space, and the open readers with what they hold back. It is all
-read from the file, in a transaction of its own each time; the programs that
-use the file notice nothing.
+and pending space, the processes with what each does (flush is the mean time of
+a commit on its way to the device, read are pages that were verified), and the
+open readers with what they hold back. Each look is a short transaction; the
+programs that use the file notice nothing.
 
 With --json an object a line, every --interval, until --count or an interrupt.`,
 		Example: `  mmdb top app.mmdb
@@ -81,34 +82,54 @@ func (a *app) topJSON(db *mmdb.DB, o topOptions) error {
 
 // A topSample is what one look at the file has told, in JSON. Rates are of the time since the look before.
 type topSample struct {
-	Time         time.Time   `json:"time"`
-	Commit       uint64      `json:"commit"`
-	Updates      float64     `json:"updates"`      // a second
-	Commits      float64     `json:"commits"`      // a second
-	Group        float64     `json:"group"`        // updates of a commit, on average
-	LargestGroup uint64      `json:"largestGroup"` // of those whose record is still there
-	Written      float64     `json:"written"`      // pages a second
-	Freed        float64     `json:"freed"`        // pages a second
-	PageSize     int         `json:"pageSize"`
-	HighWater    uint64      `json:"highWater"`
-	FreePages    uint64      `json:"freePages"`
-	PendingPages uint64      `json:"pendingPages"`
-	FileSize     int64       `json:"fileSize"`
-	Readers      []readerRow `json:"readers"`
+	Time         time.Time    `json:"time"`
+	Commit       uint64       `json:"commit"`
+	Updates      float64      `json:"updates"`      // a second
+	Commits      float64      `json:"commits"`      // a second
+	Group        float64      `json:"group"`        // updates of a commit, on average
+	LargestGroup uint64       `json:"largestGroup"` // of those whose record is still there
+	Written      float64      `json:"written"`      // pages a second
+	Freed        float64      `json:"freed"`        // pages a second
+	PageSize     int          `json:"pageSize"`
+	HighWater    uint64       `json:"highWater"`
+	FreePages    uint64       `json:"freePages"`
+	PendingPages uint64       `json:"pendingPages"`
+	FileSize     int64        `json:"fileSize"`
+	Processes    []processRow `json:"processes"`
+	Readers      []readerRow  `json:"readers"`
 
 	list []mmdb.ReaderInfo
 }
 
+// A processRow is what another process has done since the look before. Rates are per second.
+type processRow struct {
+	Process int     `json:"process"`
+	Writer  bool    `json:"writer"`  // it has the writer lock, or had it last
+	Readers int     `json:"readers"` // open now
+	Updates float64 `json:"updates"`
+	Commits float64 `json:"commits"`
+	Flush   float64 `json:"flush"`   // seconds that a commit took to reach the device, on average
+	Written float64 `json:"written"` // pages
+	Read    float64 `json:"read"`    // pages verified, as of the last commit
+}
+
 // A sampler looks at a file again and again.
 type sampler struct {
-	db   *mmdb.DB
-	last uint64 // commit
-	at   time.Time
+	db        *mmdb.DB
+	last      uint64 // commit
+	at        time.Time
+	processes map[processKey]mmdb.ProcessInfo // as of the look before
+}
+
+// A processKey tells processes apart, and what one did before it opened the database anew.
+type processKey struct {
+	process int
+	since   time.Time
 }
 
 // take looks once.
 func (s *sampler) take(now time.Time) (topSample, error) {
-	v := topSample{Time: now, Readers: []readerRow{}}
+	v := topSample{Time: now, Processes: []processRow{}, Readers: []readerRow{}}
 	var commits, updates, written, freed uint64
 	err := s.db.View(func(tx *mmdb.Tx) error {
 		in := tx.Info()
@@ -145,6 +166,35 @@ func (s *sampler) take(now time.Time) (topSample, error) {
 		v.Updates, v.Commits = all/d, all/v.Group/d
 		v.Written, v.Freed = float64(written)/float64(updates)*all/d, float64(freed)/float64(updates)*all/d
 	}
+	v.Processes, err = s.takeProcesses(now)
 	s.last, s.at = v.Commit, now
-	return v, nil
+	return v, err
+}
+
+// takeProcesses looks at the other processes.
+func (s *sampler) takeProcesses(now time.Time) (rows []processRow, err error) {
+	rows = []processRow{}
+	list, err := s.db.Processes()
+	if err != nil {
+		return rows, err
+	}
+	before, d := s.processes, now.Sub(s.at).Seconds()
+	s.processes = make(map[processKey]mmdb.ProcessInfo)
+	for _, p := range list {
+		if p.Own {
+			continue
+		}
+		key := processKey{p.Process, p.Since}
+		s.processes[key] = p
+		row := processRow{Process: p.Process, Writer: p.Writer, Readers: p.Readers}
+		if b, ok := before[key]; ok && d > 0 {
+			row.Updates, row.Commits = float64(p.Updates-b.Updates)/d, float64(p.Commits-b.Commits)/d
+			row.Written, row.Read = float64(p.PagesWritten-b.PagesWritten)/d, float64(p.PagesVerified-b.PagesVerified)/d
+			if n := p.Commits - b.Commits; n > 0 {
+				row.Flush = (p.FlushTime - b.FlushTime).Seconds() / float64(n)
+			}
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
 }

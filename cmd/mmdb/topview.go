@@ -85,6 +85,7 @@ func (m *topScreen) View() string {
 	lines = append(lines, "",
 		fmt.Sprintf(" updates/s %12s  %s", rate(last(m.updates)), sparkline(m.updates, graph)),
 		fmt.Sprintf(" pages/s   %12s  %s", rate(last(m.written)), sparkline(m.written, graph)), "")
+	lines = append(lines, m.processes()...)
 	lines = append(lines, m.readers()...)
 	room := max(m.height-1, 1)
 	for len(lines) < room {
@@ -113,6 +114,29 @@ func (m *topScreen) figures() []string {
 	fmt.Fprintf(w, " pending\t%s pages\t%s\t%s\n", count(v.PendingPages), shortSize(v.PendingPages*page), percent(v.PendingPages, v.HighWater))
 	_ = w.Flush() // into memory
 	return cutLines(b.String(), m.width)
+}
+
+// processes are the lines of the other processes.
+func (m *topScreen) processes() []string {
+	if len(m.now.Processes) == 0 {
+		return []string{" no other process", ""}
+	}
+	var b bytes.Buffer
+	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(w, "process\tupdates/s\tcommits/s\tflush\twritten/s\tread/s\treaders\t\n")
+	for _, p := range m.now.Processes {
+		flush := "-"
+		if p.Flush > 0 {
+			flush = benchTime(p.Flush * 1e9)
+		}
+		writer := ""
+		if p.Writer {
+			writer = "writes"
+		}
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", p.Process, rate(p.Updates), rate(p.Commits), flush, rate(p.Written), rate(p.Read), p.Readers, writer)
+	}
+	_ = w.Flush() // into memory
+	return append(cutLines(b.String(), m.width), "")
 }
 
 // readers are the lines of the open readers, the oldest first.
