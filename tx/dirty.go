@@ -40,11 +40,16 @@ type dirtyEntry struct {
 }
 
 func newDirtySet(pageSize int) *dirtySet {
-	return &dirtySet{arena: mmapfile.NewArena(arenaChunk), pageSize: pageSize}
+	d := &dirtySet{arena: mmapfile.NewArena(arenaChunk), pageSize: pageSize}
+	d.arena.Keep = arenaKeep
+	return d
 }
 
 // arenaChunk is how much anonymous memory is mapped at a time, in bytes.
 const arenaChunk = 1 << 20
+
+// arenaKeep is how much of it stays mapped between commits: fresh memory costs a fault for each page.
+const arenaKeep = 8 << 20
 
 // alloc returns the index of a new page, or run of n bytes (a multiple of the page size). Its bytes are undefined.
 func (d *dirtySet) alloc(n int) (uint32, error) {

@@ -9,7 +9,7 @@ import (
 )
 
 func init() {
-	register(Engine{
+	Register(Engine{
 		Name: "badger",
 		Bulk: 10_000, // larger transactions are refused
 		Settings: "badger " + version("github.com/dgraph-io/badger/v4") + ", no compression, no block cache (its files are mapped), " +

@@ -12,10 +12,10 @@ import (
 func init() {
 	settings := "bbolt " + version("go.etcd.io/bbolt") + ", free list as a map, mapping of 64 GiB, one bucket, bulk loads in transactions of 10000 items; " +
 		"no flush and lazy: NoSync, NoGrowSync"
-	register(Engine{Name: "bbolt", Bulk: boltBulk, Settings: settings, Open: func(dir string, o Options) (Store, error) {
+	Register(Engine{Name: "bbolt", Bulk: boltBulk, Settings: settings, Open: func(dir string, o Options) (Store, error) {
 		return openBolt(dir, o, false)
 	}})
-	register(Engine{Name: "bbolt-batch", Fixture: "bbolt", Only: []string{"put-sync-1", "put-sync-16", "put-sync-64"},
+	Register(Engine{Name: "bbolt-batch", Fixture: "bbolt", Only: []string{"put-sync-1", "put-sync-16", "put-sync-64"},
 		Settings: settings + "; writes through DB.Batch with its defaults",
 		Open:     func(dir string, o Options) (Store, error) { return openBolt(dir, o, true) }})
 }

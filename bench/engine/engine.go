@@ -148,8 +148,8 @@ func countEach(r Reader) (int, error) {
 
 var engines []Engine
 
-// register adds an engine; drivers call it from init.
-func register(e Engine) { engines = append(engines, e) }
+// Register adds an engine; drivers call it from init.
+func Register(e Engine) { engines = append(engines, e) }
 
 // order is how reports list engines; others follow.
 var order = []string{"mmdb", "bbolt", "bbolt-batch", "lmdb", "lmdb-norda", "lmdb-native", "pebble", "badger"}

@@ -64,13 +64,13 @@ func init() {
 	version := strings.TrimSuffix(C.GoString(C.mdb_version(nil, nil, nil)), ":")
 	settings := version + ", through cgo; unnamed database, NOTLS, map of 256 GiB, 4096 readers; each session renews one " +
 		"read transaction; no flush and lazy: NOSYNC"
-	register(Engine{Name: "lmdb", Settings: settings, Open: func(dir string, o Options) (Store, error) {
+	Register(Engine{Name: "lmdb", Settings: settings, Open: func(dir string, o Options) (Store, error) {
 		return openLMDB(dir, o, 0)
 	}})
-	register(Engine{Name: "lmdb-norda", Fixture: "lmdb", Settings: settings + "; NORDAHEAD", Open: func(dir string, o Options) (Store, error) {
+	Register(Engine{Name: "lmdb-norda", Fixture: "lmdb", Settings: settings + "; NORDAHEAD", Open: func(dir string, o Options) (Store, error) {
 		return openLMDB(dir, o, C.MDB_NORDAHEAD)
 	}})
-	register(Engine{Name: "lmdb-native", Fixture: "lmdb", Native: true,
+	Register(Engine{Name: "lmdb-native", Fixture: "lmdb", Native: true,
 		Only:     []string{"get", "get-tx", "get-miss", "scan", "scan-rev", "range100", "begin"},
 		Settings: version + ", loops in C without cgo, gcc -O2"})
 }

@@ -13,7 +13,7 @@ import (
 var bucketName = []byte("bench")
 
 func init() {
-	register(Engine{
+	Register(Engine{
 		Name:     "mmdb",
 		Settings: "page size 4096, one bucket; no flush: flushes are left out through Options.Seam; lazy: Options.Durability Lazy, flushed every 200 ms",
 		Open:     openMmdb,

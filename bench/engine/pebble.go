@@ -11,7 +11,7 @@ import (
 )
 
 func init() {
-	register(Engine{
+	Register(Engine{
 		Name: "pebble",
 		Settings: "pebble " + version("github.com/cockroachdb/pebble/v2") + ", block cache 1 GiB, bloom filters of 10 bits a key, no compression, " +
 			"memtables of 64 MiB, newest format; a read transaction is a snapshot, a write transaction a batch; " +
