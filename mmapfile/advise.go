@@ -35,7 +35,8 @@ func (m *Mapping) WillNeed(off, n int64) error {
 	return m.ask("read ahead", off, n, sysWillNeed)
 }
 
-// WillNeedEach is WillNeed for the n bytes from each of offs on, which should be inside the file.
+// WillNeedEach is WillNeed for the n bytes from each of offs on, which should be inside the file. Those that follow each other
+// in the file, in ascending order, are asked for in one call.
 func (m *Mapping) WillNeedEach(offs []int64, n int64) error {
 	m.life.RLock()
 	defer m.life.RUnlock()
@@ -43,15 +44,28 @@ func (m *Mapping) WillNeedEach(offs []int64, n int64) error {
 		return wrap("read ahead", m.file.path, os.ErrClosed)
 	}
 	mapped := m.mapped.Load()
-	for _, off := range offs {
-		if off < 0 || n < 0 || off > mapped-n {
-			return invalid("read ahead", m.file.path, "range %d+%d of %d mapped bytes", off, n, mapped)
+	for i := 0; i < len(offs); {
+		from, to := offs[i], offs[i]+n
+		if from < 0 || n < 0 || from > mapped-n {
+			return invalid("read ahead", m.file.path, "range %d+%d of %d mapped bytes", from, n, mapped)
 		}
-		if err := sysWillNeed(m.data[off&^(pageSize-1) : off+n]); err != nil {
+		for i++; i < len(offs) && offs[i] == to && to <= mapped-n; i++ {
+			to += n
+		}
+		if err := sysWillNeed(m.data[from&^(pageSize-1) : to]); err != nil {
 			return wrap("read ahead", m.file.path, err)
 		}
 	}
 	return nil
+}
+
+// Resident reports whether the byte at off is in memory, so that reading it does not wait for the device; true where the
+// system does not tell, or the byte is not mapped.
+func (m *Mapping) Resident(off int64) bool {
+	m.life.RLock()
+	defer m.life.RUnlock()
+	off &^= pageSize - 1
+	return off < 0 || off+pageSize > m.mapped.Load() || sysResident(m.data[off:off+pageSize])
 }
 
 // Populate reads [off, off+n) into memory and enters it into the page table, so that it can be

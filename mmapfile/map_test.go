@@ -51,6 +51,11 @@ func TestGrowthKeepsAddressesAndOneArea(t *testing.T) {
 	must(t, m.WillNeed(5, 1<<20))
 	must(t, m.WillNeedEach([]int64{0, 1 << 20, 5}, 4096))
 	must(t, m.Populate(4097, 1<<20))
+	for _, off := range []int64{-1, 0, 4097, m.Len(), 1 << 62} { // in memory, or nowhere
+		if !m.Resident(off) {
+			t.Errorf("the byte at %d is not resident", off)
+		}
+	}
 	must(t, m.Populate(0, 1<<62))     // clipped at the end of the file
 	must(t, m.WillNeed(size+9999, 9)) // behind it
 	must(t, oneArea(m))

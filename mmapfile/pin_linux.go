@@ -22,3 +22,11 @@ func sysPin(b, present []byte) error {
 	}
 	return sysPopulate(present)
 }
+
+// sysResident reports whether the page that b is, of a mapping, is in memory. The system call writes one byte, to vec. (A read
+// that must not wait would need no address, but it starts reading ahead, and may find what it has started.)
+func sysResident(b []byte) bool {
+	var vec [1]byte
+	_, _, errno := unix.Syscall(unix.SYS_MINCORE, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), uintptr(unsafe.Pointer(&vec)))
+	return errno != 0 || vec[0]&1 != 0
+}

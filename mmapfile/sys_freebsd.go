@@ -52,6 +52,8 @@ func sysPunch(int, int64, int64) error { return ErrUnsupported }
 
 func sysPopulate(b []byte) error { return sysWillNeed(b) }
 
+func sysResident([]byte) bool { return true }
+
 // sysPin locks the part that the file has: the rest can't be.
 func sysPin(_, present []byte) error {
 	if len(present) == 0 {

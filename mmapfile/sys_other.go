@@ -44,6 +44,7 @@ func sysMsync([]byte) error                              { return ErrUnsupported
 func sysAdvise([]byte, Advice) error                     { return ErrUnsupported }
 func sysWillNeed([]byte) error                           { return ErrUnsupported }
 func sysPopulate([]byte) error                           { return ErrUnsupported }
+func sysResident([]byte) bool                            { return true }
 func sysPin(_, _ []byte) error                           { return ErrUnsupported }
 func sysUnpin([]byte) error                              { return ErrUnsupported }
 func sysAreas(uintptr, uintptr) (int, error)             { return 0, ErrUnsupported }

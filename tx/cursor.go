@@ -13,6 +13,7 @@ type Cursor struct {
 	key    []byte // what at refers to
 	sought []byte // memory for key where it is no item's
 	run    *frame // the leaf of p while moves inside it need no care: c is on an item, and nothing can change; else nil
+	ahead  outlook
 	at     cursorState
 	gap    bool // p leads to the item after the place; else to the one that the cursor is on
 }
@@ -201,7 +202,7 @@ func (c *Cursor) ok(err error) bool {
 func (c *Cursor) void() { c.at, c.run = failed, nil }
 
 // placed notes that p is fresh, and leads to the item after c's place.
-func (c *Cursor) placed(at cursorState) { c.at, c.gap, c.mods = at, true, c.b.mods }
+func (c *Cursor) placed(at cursorState) { c.at, c.gap, c.mods, c.ahead = at, true, c.b.mods, outlook{} }
 
 // start places c before the first item, or after the last.
 func (c *Cursor) start(last bool) error {
@@ -286,6 +287,9 @@ func (c *Cursor) advance(back bool) (bool, error) {
 	c.void()
 	more, err := c.b.advance(&c.p, back)
 	c.at = at
+	if more && err == nil {
+		c.look(back)
+	}
 	return more, err
 }
 

@@ -1,0 +1,81 @@
+package tx
+
+import "slices"
+
+// Read-ahead of the kernel is off, because it reads what nobody asked for. A scan knows better: its next leaves stand in the
+// branch above. It asks for two of them, then four, and so on as it goes on, so that a short one asks for little. A long one will
+// come to the whole file: it asks for larger and larger blocks around its leaves, because a device reads one block of 256 KiB
+// in the time of a few single pages.
+
+const (
+	aheadLeaves = 64        // most leaves that are asked for at a time
+	aheadSteps  = 5         // so many steps lead from two leaves to that
+	aheadBlocks = 6         // so many more lead from single pages to the largest blocks
+	aheadBlock  = 256 << 10 // bytes of these
+)
+
+// An outlook is how far a scan has looked ahead.
+type outlook struct {
+	left  int    // leaves to pass until the next look
+	step  int    // looks so far, up to the most that counts
+	asked uint64 // pages asked for in blocks
+}
+
+// look asks the device for the next leaves, if they are not in memory. It is called when c has come to a new leaf.
+func (c *Cursor) look(back bool) {
+	o := &c.ahead
+	if o.left--; o.left >= 0 {
+		return
+	}
+	t := c.b.tx
+	up := &c.p.f[c.p.n-2]
+	var list [aheadLeaves]int64
+	offs := list[:0]
+	fresh, passed := false, 0
+	for i := up.i; passed < min(aheadLeaves, 2<<o.step); passed++ {
+		if i++; back {
+			i -= 2
+		}
+		if i < 0 || i >= up.branchBody().Count() {
+			break
+		}
+		ref := up.branchBody().Child(i)
+		if ref.Dirty() || !t.inside(ref.Page(), 1) {
+			continue
+		}
+		fresh = fresh || !t.verified.has(ref.Page())
+		offs = append(offs, int64(ref.Page())<<t.shift)
+	}
+	// The last quarter is looked at again: what is asked for then comes while the scan passes it.
+	o.left = passed - passed/4
+	if o.step < aheadSteps+aheadBlocks {
+		o.step++
+	}
+	if len(offs) == 0 || !fresh && o.step <= aheadSteps {
+		return // a page that was verified was in memory not long ago: a short scan does not ask
+	}
+	m := t.snap.mapping
+	if m.Resident(offs[0]) && m.Resident(offs[len(offs)-1]) {
+		return
+	}
+	size := int64(1) << t.shift
+	if o.step > aheadSteps && o.asked < 2*uint64(t.limit) {
+		size = max(size, min(size<<(o.step-aheadSteps), aheadBlock))
+		offs = t.blocks(offs, size)
+		o.asked += uint64(len(offs)) * uint64(size>>t.shift)
+	} else {
+		slices.Sort(offs)
+	}
+	_ = m.WillNeedEach(offs, size) // a hint: without it they are read one after the other
+}
+
+// blocks makes of offs, which it changes, the offsets of the blocks of that size, a power of two, that hold them. The last
+// block of the database ends at the high water.
+func (t *Tx) blocks(offs []int64, size int64) []int64 {
+	end := int64(t.limit) << t.shift
+	for i := range offs {
+		offs[i] = max(0, min(offs[i]&^(size-1), end-size))
+	}
+	slices.Sort(offs)
+	return slices.Compact(offs)
+}

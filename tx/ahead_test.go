@@ -1,0 +1,66 @@
+package tx
+
+import (
+	"bytes"
+	"iter"
+	"slices"
+	"testing"
+
+	"mmdb/page"
+)
+
+// TestScansOfAColdFile scans a file that is not in memory, where the system can forget it, from both ends and from the middle.
+func TestScansOfAColdFile(t *testing.T) {
+	const n = 30_000
+	path, _ := makeFile(t, n, quick())
+	all := func(b *Bucket) iter.Seq2[[]byte, []byte] { return b.All() }
+	back := func(b *Bucket) iter.Seq2[[]byte, []byte] { return b.Backward(nil, nil) }
+	middle := func(b *Bucket) iter.Seq2[[]byte, []byte] { return b.Range(testKey(n/2), nil) }
+	for name, c := range map[string]struct {
+		scan        func(*Bucket) iter.Seq2[[]byte, []byte]
+		first, step int
+		count       int
+	}{"All": {all, 0, 1, n}, "Backward": {back, n - 1, -1, n}, "Range": {middle, n / 2, 1, n - n/2}} {
+		st := openStore(t, path, &Options{ReadOnly: true})
+		noError(t, st.file.Drop())
+		noError(t, st.View(func(tx *Tx) error {
+			i := c.first
+			for k, v := range c.scan(tx.Bucket([]byte("b"))) {
+				if !bytes.Equal(k, testKey(i)) || !bytes.Equal(v, testValue(i)) {
+					t.Fatalf("%s: item %d is %q", name, i, k)
+				}
+				i += c.step
+			}
+			if i != c.first+c.step*c.count {
+				t.Errorf("%s ended before item %d", name, i)
+			}
+			return tx.Err()
+		}))
+	}
+}
+
+func TestBlocksHoldWhatIsAskedForAndEndInsideTheDatabase(t *testing.T) {
+	const limit, size = 1000, page.DefaultSize
+	tx := &Tx{limit: limit, shift: 12}
+	for _, block := range []int64{size, 4 * size, 64 * size} {
+		pages := []int64{999, 12, 500, 501, 13, 998, 64, 63}
+		var offs []int64
+		for _, no := range pages {
+			offs = append(offs, no*size)
+		}
+		got := tx.blocks(slices.Clone(offs), block)
+		if !slices.IsSorted(got) || len(slices.Compact(slices.Clone(got))) != len(got) {
+			t.Errorf("blocks of %d: %d", block, got)
+		}
+		for _, from := range got {
+			if from < 0 || from+block > limit*size {
+				t.Errorf("block of %d at %d is outside", block, from)
+			}
+		}
+		for _, off := range offs {
+			if !slices.ContainsFunc(got, func(from int64) bool { return from <= off && off+size <= from+block }) {
+				t.Errorf("blocks of %d miss page %d", block, off/size)
+			}
+		}
+	}
+}
