@@ -1,6 +1,7 @@
 package freelist
 
 import (
+	"math/bits"
 	"slices"
 
 	"mmdb/page"
@@ -133,54 +134,46 @@ const (
 // of the file, and the best fit for the last pages.
 func (a *allocation) takeSingles(n uint64, limit page.No) {
 	l := a.l
-	raised, few := false, 2+n/shortShare
-	if l.free.pages <= n/2 {
-		few = n
+	few := n // short runs that may be used before the high water rises
+	if l.target > 0 && l.free.pages > n/2 {
+		few = 2 + n/shortShare
 	}
-	least := uint64(1) << 63
-	for n > 0 {
+	for raised := false; n > 0; {
 		longest := l.free.longest()
-		if longest < min(shortRun, n) && !raised && l.target > 0 {
-			if few > 0 && longest > 0 {
-				few -= 1
-				e, _ := l.bestFit(longest)
-				n -= a.take(e)
+		if longest >= n {
+			e, _ := l.bestFit(n)
+			l.free.remove(Extent{e.Page, n})
+			a.runs = append(a.runs, Extent{e.Page, n})
+			n = 0
+			break
+		}
+		most := n
+		if longest < shortRun && l.target > 0 && !raised {
+			if most = few; few == 0 || longest == 0 {
+				raised = true
+				n -= a.raiseFor(n, min(limit, l.target))
 				continue
 			}
-			raised = true
-			n -= a.raiseFor(n, min(limit, l.target))
-			continue
 		}
 		if longest == 0 {
 			break
 		}
-		if longest >= n {
-			e, _ := l.bestFit(n)
-			e.Len = n
-			n -= a.take(e)
-			break
+		from := len(a.runs)
+		n -= a.takeRuns(1<<(bits.Len64(longest)-1), n, most)
+		if longest < shortRun {
+			few -= min(few, uint64(len(a.runs)-from))
 		}
-		for least > longest {
-			least /= 2
-		}
-		n -= a.takeRuns(least, n)
 	}
 	slices.SortFunc(a.runs, byPage)
 	a.rest += n
 }
 
-// take takes e for single pages.
-func (a *allocation) take(e Extent) uint64 {
-	a.l.free.remove(e)
-	a.runs = append(a.runs, e)
-	return e.Len
-}
-
-// takeRuns takes free runs of at least so many pages, but less than n in all. It returns how many it took.
-func (a *allocation) takeRuns(least, n uint64) (taken uint64) {
+// takeRuns takes free runs of at least so many pages, but less than n in all, and at most so many runs. It returns how many
+// pages it took.
+func (a *allocation) takeRuns(least, n, most uint64) (taken uint64) {
 	from := len(a.runs)
 	a.l.free.each(least, func(e Extent) bool {
-		if e.Len > n-taken {
+		if e.Len > n-taken || uint64(len(a.runs)-from) == most {
 			return false
 		}
 		taken += e.Len

@@ -1,6 +1,7 @@
 package freelist
 
 import (
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -96,6 +97,48 @@ func BenchmarkSmallCommit(b *testing.B) {
 	for b.Loop() {
 		c.commit(b)
 	}
+}
+
+// BenchmarkSteadyCommit replaces 184 random pages of 37,000 in each commit, in a file that is 1.5 times as large.
+func BenchmarkSteadyCommit(b *testing.B) {
+	const live, change = 37_000, 184
+	rng := rand.New(rand.NewPCG(1, 2))
+	l := New(12, 12+live)
+	at := make([]page.No, live)
+	for i := range at {
+		at[i] = page.No(12 + i)
+	}
+	units := slices.Repeat([]uint32{1}, change)
+	var dst []page.No
+	freed := make([]Pending, change)
+	now := page.Commit(2)
+	runs := 0
+	commit := func() {
+		l.Reclaim([]page.Commit{now - 2, now - 1})
+		l.SetTarget(12 + live*3/2)
+		dst, _ = l.Alloc(units, dst[:0], 0)
+		freed = freed[:0]
+		for i, p := range dst {
+			k := rng.IntN(live)
+			freed = append(freed, Pending{Extent{at[k], 1}, now - 1, now})
+			at[k] = p
+			if i == 0 || dst[i-1]+1 != p {
+				runs++
+			}
+		}
+		freed = NormalizePending(freed)
+		l.AddPending(freed)
+		now++
+	}
+	for range 1000 {
+		commit()
+	}
+	runs = 0
+	b.ReportAllocs()
+	for b.Loop() {
+		commit()
+	}
+	b.ReportMetric(float64(runs)/float64(b.N), "runs/commit")
 }
 
 func BenchmarkCheckpointEncode(b *testing.B) {

@@ -69,7 +69,7 @@ func validateSet(t testing.TB, s *pageSet) {
 	if s.runs != runs || s.pages != pages || s.longest() != longest {
 		t.Fatalf("%d runs, %d pages, the longest %d; counted %d, %d, %d", s.runs, s.pages, s.longest(), runs, pages, longest)
 	}
-	for _, least := range []uint64{2, 3, 64, 100} {
+	for _, least := range []uint64{2, 3, 5, 8, 16, 64, 65, 100, 128, 300, 5000} {
 		want := slices.DeleteFunc(slices.Clone(all), func(e Extent) bool { return e.Len < least })
 		var got []Extent
 		s.each(least, func(e Extent) bool { got = append(got, e); return true })

@@ -87,6 +87,19 @@ func (w *runWalk) group(g *group, p page.No) {
 		return
 	}
 	for _, x := range g.words {
+		if x == ^uint64(0) {
+			w.add(p, wordPages)
+			x = 0
+		}
+		if x != 0 && w.least > 1 && !hasRun(x, w.least) {
+			if n := bits.TrailingZeros64(^x); n > 0 {
+				w.add(p, uint64(n))
+			}
+			if n := bits.LeadingZeros64(^x); n > 0 {
+				w.add(p+page.No(wordPages-n), uint64(n))
+			}
+			x = 0
+		}
 		for at := p; x != 0; {
 			skip := bits.TrailingZeros64(x)
 			x >>= skip
@@ -101,6 +114,14 @@ func (w *runWalk) group(g *group, p page.No) {
 		}
 		p += wordPages
 	}
+}
+
+// hasRun reports whether x, which is not full, has a run of n pages, or at least of the greatest power of two below.
+func hasRun(x, n uint64) bool {
+	for k := uint64(1); 2*k <= n && x != 0; k *= 2 {
+		x &= x >> k
+	}
+	return x != 0
 }
 
 // summary returns the group's summary, brought up to date.
