@@ -107,6 +107,52 @@ func TestRolledBackSpillLeavesNoTrace(t *testing.T) {
 	t.Logf("after Close %d", db.size())
 }
 
+// TestSpilledPagesAreUsedAgain: a load in random order in one transaction writes each leaf many times.
+func TestSpilledPagesAreUsedAgain(t *testing.T) {
+	n := scaled(60_000)
+	for _, reads := range []bool{false, true} {
+		opts := quick
+		opts.MaxDirty = 256 << 10
+		db := open(t, opts)
+		db.update(func(b *mmdb.Bucket) error { return nil })
+		order := random(t).Perm(n)
+		v := make([]byte, 100)
+		var kept [][]byte // handed out in the transaction: they stay as they are (I2)
+		var of []int
+		live := int64(0)
+		db.update(func(b *mmdb.Bucket) error {
+			for i, k := range order {
+				fillValue(v, k)
+				if err := b.Put(key(k), v); err != nil {
+					return err
+				}
+				if old := order[i/2]; reads && i > n/4 && i%50 == 0 {
+					kept, of = append(kept, b.Get(key(old))), append(of, old)
+				}
+			}
+			for i, got := range kept {
+				if fillValue(v, of[i]); string(got) != string(v) {
+					t.Fatalf("the value of key %d, handed out before, has changed", of[i])
+				}
+			}
+			if b.Tx().Stats().PagesSpilled == 0 {
+				t.Error("nothing was spilled")
+			}
+			return nil
+		})
+		db.view(func(b *mmdb.Bucket) error {
+			s := b.Stats()
+			live = s.LeafAlloc + s.BranchAlloc
+			return nil
+		})
+		db.close()
+		t.Logf("reads %v: file %d, %d in use", reads, db.size(), live)
+		if most := live*2 + 1<<20; !reads && db.size() > most {
+			t.Errorf("the file has %d bytes, at most %d were expected", db.size(), most)
+		}
+	}
+}
+
 // recordBytes counts the bytes of commit records and checkpoints that pass the seam.
 type recordBytes int64
 

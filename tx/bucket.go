@@ -134,8 +134,23 @@ func (b *Bucket) orphan() bool {
 	return false
 }
 
-// mayRead reports whether b can be read, and keeps the error if not.
+// mayRead reports whether b can be read, and keeps the error if not. What is read may be handed out.
 func (b *Bucket) mayRead() bool {
+	if b.tx.writable {
+		b.tx.show()
+	}
+	return b.usable()
+}
+
+// show notes that the caller may get slices of pages that t has spilled.
+func (t *Tx) show() {
+	if !t.done && t.w.spilled {
+		t.w.shown = true
+	}
+}
+
+// usable reports whether b is there, and keeps the error if not.
+func (b *Bucket) usable() bool {
 	if b.tx.done {
 		b.tx.fail(ErrTxClosed)
 		return false
@@ -152,7 +167,7 @@ func (b *Bucket) Bucket(name []byte) (child *Bucket) {
 	if !b.tx.managed {
 		defer b.tx.exit(enter())
 	}
-	if !b.mayRead() {
+	if !b.usable() {
 		return nil
 	}
 	child, err := b.bucket(name)
@@ -202,7 +217,7 @@ func (b *Bucket) load(c *hit) (err error) {
 	b.hdr, b.born = page.DecodeBucket(c.payload), c.born
 	if b.hdr.Root == 0 {
 		body := c.payload[page.BucketHeaderSize:]
-		if b.tx.writable && b.tx.w.dirty.mine(c.ref) { // the cell may go while slices of the contents are in use
+		if w := b.tx.w; b.tx.writable && (w.spilled || w.dirty.mine(c.ref)) { // the cell may go while slices of the contents are in use
 			body, err = b.tx.w.dirty.keep(body)
 		}
 		b.inline = page.Leaf(body)

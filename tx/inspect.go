@@ -103,6 +103,9 @@ func (t *Tx) PageBytes(no uint64) (b []byte, err error) {
 	if no >= uint64(t.limit) {
 		return nil, page.Corruptf(page.No(no), "no such page: the database has %d", t.limit)
 	}
+	if t.writable {
+		t.show()
+	}
 	b = t.raw(page.No(no), 1)
 	if no < uint64(t.store.first) {
 		return b, nil

@@ -21,6 +21,7 @@ func (t *Tx) spill() error {
 	if w.dirty.used() <= t.store.opts.MaxDirty/2 {
 		return nil
 	}
+	t.reuseSpilled()
 	w.commit = t.commit
 	w.gather(t.root.hdr.Root)
 	nos, err := w.place(w.lens)

@@ -33,6 +33,7 @@ type writer struct {
 	taken     []freelist.Extent  // what it got from the free list
 	written   []writtenRun       // what it has written
 	spilled   bool               // it wrote pages ahead of its commit
+	shown     bool               // the function has spilled, and its caller may have slices of what it spilled
 	noSlack   int                // so often the file does not grow for the sake of long runs
 	broken    error              // a change of the function failed half way: it can't commit
 	mark      mark               // where the function began
@@ -95,7 +96,7 @@ func (w *writer) beginFunction() error {
 			w.space.Reclaim([]page.Commit{w.tip.meta.Commit})
 		}
 	}
-	w.broken = nil
+	w.broken, w.shown = nil, false
 	w.mark = mark{w.nextTree, len(w.freed), len(w.taken), len(w.written), w.space.HighWater(), w.spilled}
 	w.dirty.nextFunction()
 	return nil

@@ -1,0 +1,61 @@
+package tx
+
+import (
+	"cmp"
+	"slices"
+
+	"mmdb/freelist"
+)
+
+// reuseSpilled gives the places of pages back that the running function has spilled and then changed again or deleted, for
+// the pages that it spills next: no snapshot has ever shown them. Only where nobody outside may have slices of
+// spilled pages (I2): a program that reads in such a transaction gets slices of the file.
+func (t *Tx) reuseSpilled() {
+	w := t.w
+	if !w.spilled || w.shown {
+		return
+	}
+	var dead []freelist.Extent
+	w.freed = append(w.freed[:w.mark.freed], slices.DeleteFunc(w.freed[w.mark.freed:], func(p freelist.Pending) bool {
+		if p.Born == t.commit {
+			dead = append(dead, p.Extent)
+		}
+		return p.Born == t.commit
+	})...)
+	if len(dead) == 0 {
+		return
+	}
+	dead = freelist.Normalize(dead)
+	w.taken = append(w.taken[:w.mark.taken], without(freelist.Normalize(slices.Clone(w.taken[w.mark.taken:])), dead)...)
+	written := w.written[w.mark.written:]
+	slices.SortFunc(written, func(a, b writtenRun) int { return cmp.Compare(a.Page, b.Page) })
+	at := 0
+	w.written = append(w.written[:w.mark.written], slices.DeleteFunc(written, func(r writtenRun) bool {
+		for at < len(dead) && dead[at].End() <= r.Page {
+			at++
+		}
+		return at < len(dead) && dead[at].Page <= r.Page
+	})...)
+	for _, e := range dead {
+		w.st.verified.clear(e.Page, e.Len)
+		w.space.Return(e)
+	}
+}
+
+// without returns what is left of extents when the pages of cut are taken out. Both are in order, and every extent of cut is
+// in one of extents.
+func without(extents, cut []freelist.Extent) (rest []freelist.Extent) {
+	for _, e := range extents {
+		for len(cut) > 0 && cut[0].Page < e.End() {
+			if n := uint64(cut[0].Page - e.Page); n > 0 {
+				rest = append(rest, freelist.Extent{Page: e.Page, Len: n})
+			}
+			e = freelist.Extent{Page: cut[0].End(), Len: uint64(e.End() - cut[0].End())}
+			cut = cut[1:]
+		}
+		if e.Len > 0 {
+			rest = append(rest, e)
+		}
+	}
+	return rest
+}
