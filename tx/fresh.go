@@ -13,8 +13,8 @@ const sector = 512
 // isNew reports whether the file holds nothing yet: it is empty or all zeros, or creation was cut short before it wrote a
 // meta. A file whose meta slots are zero but that has anything else behind them is not ours to overwrite: ErrInvalid.
 func (st *Store) isNew(size int64) (bool, error) {
-	buf := make([]byte, 64<<10)
-	for at := int64(0); at < size; at += int64(len(buf)) {
+	buf := make([]byte, sector) // of a database that is all there is to read
+	for at := int64(0); at < size; {
 		chunk := buf[:min(size-at, int64(len(buf)))]
 		if _, err := st.file.ReadAt(chunk, at); err != nil {
 			return false, fmt.Errorf("read: %w", err)
@@ -28,6 +28,9 @@ func (st *Store) isNew(size int64) (bool, error) {
 			default:
 				return false, fmt.Errorf("%w: its first 48 KiB are zeros, and there is other data behind them", ErrInvalid)
 			}
+		}
+		if at += int64(len(chunk)); at == sector {
+			buf = make([]byte, 64<<10)
 		}
 	}
 	return true, nil

@@ -13,8 +13,9 @@ type bitmap struct {
 	chunks []atomic.Pointer[bitChunk]
 }
 
-// chunkPages is how many pages a chunk covers: 128 MiB of 4 KiB pages in 4 KiB of bits.
-const chunkPages = 1 << 15
+// chunkPages is how many pages a chunk covers: 1 GiB of 4 KiB pages in 32 KiB of bits, of which the system provides what is
+// touched. With smaller ones the list for a terabyte of reserved address space would be what an open takes longest for.
+const chunkPages = 1 << 18
 
 type bitChunk [chunkPages / 64]atomic.Uint64
 
