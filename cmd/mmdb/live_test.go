@@ -123,6 +123,31 @@ func TestTopWatchesAnotherProcess(t *testing.T) {
 	s.ends(exitOK)
 }
 
+// A command that changes something waits for the writer of another process as long as --timeout says.
+func TestWritingWaitsForOtherWriters(t *testing.T) {
+	t.Chdir(t.TempDir())
+	mustRun(t, "", "put", "a.mmdb", "b", "k", "v", "--create")
+	db, err := mmdb.Open("a.mmdb", fileMode, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	tx, err := db.Begin(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"put", "a.mmdb", "b", "k", "w"}, {"del", "a.mmdb", "b", "k"}, {"put", "a.mmdb", "new", "k", "w", "--create"}} {
+		wantError(t, exitInUse, []string{"a.mmdb is in use"}, "", append(args, "--timeout", "30ms")...)
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, "", "put", "a.mmdb", "b", "k", "w", "--timeout", "20s")
+	if got := mustRun(t, "", "get", "a.mmdb", "b", "k"); got != "w\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
 // The browser follows a database that others write to, and changes it between their commits.
 func TestBrowseALiveDatabase(t *testing.T) {
 	t.Chdir(t.TempDir())

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -54,7 +55,8 @@ func (a *app) update(path string, create bool, fn func(*mmdb.Tx) error) (err err
 	if err != nil {
 		return err
 	}
-	db, err := mmdb.Open(path, fileMode, &mmdb.Options{Timeout: a.timeout})
+	// Nobody else shall have a file open that this call may remove again.
+	db, err := mmdb.Open(path, fileMode, &mmdb.Options{Timeout: a.timeout, Exclusive: missing})
 	if err != nil {
 		return fileError(path, err)
 	}
@@ -67,10 +69,27 @@ func (a *app) update(path string, create bool, fn func(*mmdb.Tx) error) (err err
 			err = fileError(path, closeErr)
 		}
 	}()
-	return viewError(path, db.Update(func(tx *mmdb.Tx) error {
+	return viewError(path, a.updateDB(path, db, func(tx *mmdb.Tx) error {
 		empty = rootBucket(tx).Len() == 0
 		return fn(tx)
 	}))
+}
+
+// updateDB calls fn in a write transaction. It waits for those of other processes as long as for a file in use.
+func (a *app) updateDB(path string, db *mmdb.DB, fn func(*mmdb.Tx) error) error {
+	ctx, stop := a.ctx, func() {}
+	if a.timeout > 0 {
+		ctx, stop = context.WithTimeout(ctx, a.timeout)
+	}
+	defer stop()
+	err := db.UpdateContext(ctx, fn)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return inUseError{path}
+	case errors.Is(err, context.Canceled):
+		return errInterrupted
+	}
+	return err
 }
 
 // missingFile reports whether there is no file at path. Without create that is an
