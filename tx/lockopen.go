@@ -113,10 +113,10 @@ func ownLockFile(f *mmapfile.File, path string, db *mmapfile.File) error {
 	return nil
 }
 
-// isLockHead reports whether a file of that size that begins with b is a lock file, or one that was being made when its maker died.
+// isLockHead reports whether a file of that size that begins with b is a lock file, of whatever layout, or one that was being made when its maker died.
 func isLockHead(b [8]byte, size int64) bool {
 	n := binary.NativeEndian.Uint64(b[:])
-	return n == lockMagic || n == 0 && size == lockSize(firstBlock)
+	return n<<8 == lockMagic<<8&(1<<64-1) || n == 0 && size == lockSize(firstBlock)
 }
 
 // fillLockFile makes f, which is this process's own, a lock file with this process in it. The blocks that the file has stay its own: on a

@@ -124,9 +124,12 @@ func (st *Store) tryAlone() (ok bool, err error) {
 	if busy, err := isTaken(st.locks.LockPresence(true, -1)); busy || err != nil {
 		return false, err
 	}
-	// Only a reader without a lock file can have this.
+	// Only readers without a lock file can have this.
 	if busy, err := isTaken(st.locks.LockWriter(true, -1)); busy || err != nil {
-		return false, firstError(err, st.locks.UnlockPresence())
+		if err = firstError(err, st.locks.UnlockPresence()); err != nil || !st.readOnly {
+			return false, err
+		}
+		return st.tryStatic()
 	}
 	m, err := st.bringUp()
 	if err != nil {
@@ -194,7 +197,7 @@ func (st *Store) share() (err error) {
 }
 
 // joinTime is for how long a lock file that does not fit is looked at again: a process that has just died keeps its locks for a moment.
-const joinTime = time.Second
+const joinTime = 300 * time.Millisecond
 
 // tryJoin opens the database together with those who have it open.
 func (st *Store) tryJoin() (ok bool, err error) {
