@@ -2,7 +2,6 @@ package tx
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"mmdb/freelist"
@@ -118,13 +117,18 @@ func (w *writer) chooseFlush(g *group) *flight {
 // chainFactor times what the list takes: so the list costs a commit a fixed share of what the commit writes anyway,
 // and an open reads few records.
 const (
-	chainFactor = 4
-	chainMin    = 32
+	chainFactor = 16
+	chainMin    = 64
 	chainMax    = 4096
+	chainShare  = 64 // of the file's pages, one in so many may be such records while lazy commits are not durable
 )
 
-// checkpointDue reports whether the next record should be a checkpoint.
+// checkpointDue reports whether the next record should be a checkpoint. While lazy commits are not durable the list is full of
+// what they have replaced: it is better written after the flush.
 func (w *writer) checkpointDue() bool {
+	if w.st.window.base() != w.tip.meta.Commit && w.group != nil && !w.group.durable {
+		return len(w.chain) >= min(max(chainMin, int(w.space.HighWater()/chainShare)), chainMax)
+	}
 	list := w.space.CheckpointBound(len(w.freed))>>w.st.shift + 1
 	return len(w.chain) >= min(max(chainMin, chainFactor*list), chainMax)
 }
@@ -178,6 +182,9 @@ func (w *writer) writeRecord(rec *page.Record, no page.No, space uint32) (page.L
 		rec.Free, rec.Pending = w.sections[2], w.sections[3]
 	}
 	if need := page.RunPages(rec.Size(), w.st.pageSize); need > space {
+		if err := w.batch.flush(); err != nil {
+			return page.Link{}, err
+		}
 		to, err := w.moreRecordSpace(freelist.Extent{Page: no, Len: uint64(space)}, need+1)
 		if err != nil {
 			return page.Link{}, err
@@ -194,8 +201,12 @@ func (w *writer) writeRecord(rec *page.Record, no page.No, space uint32) (page.L
 	clear(run[page.RunHeaderSize:])
 	rec.Encode(page.RunPayload(run))
 	sum := page.Seal(run, w.st.salt)
-	if err := w.writeOne(run, int64(no)<<w.st.shift); err != nil {
-		return page.Link{}, fmt.Errorf("write commit record: %w", err)
+	if err := w.batch.room(no, size); err != nil {
+		return page.Link{}, err
+	}
+	w.batch.add(run)
+	if err := w.batch.flush(); err != nil {
+		return page.Link{}, err
 	}
 	w.st.verified.set(no)
 	return page.Link{Page: no, Len: uint64(n), Checksum: sum, Commit: rec.Commit}, nil

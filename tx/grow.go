@@ -66,9 +66,13 @@ func (w *writer) extend(need int64, small bool) error {
 		if m := w.st.opts.MaxSize; m > 0 {
 			to = max(need, min(to, m&^int64(w.st.pageSize-1)))
 		}
-		if err = w.writeZeros(from, to); err != nil && to > need {
+		fill := w.writeZeros
+		if g := w.group; g != nil && !g.durable { // its flush will be shared by many
+			fill = func(from, to int64) error { return w.st.file.Allocate(from, to-from) }
+		}
+		if err = fill(from, to); err != nil && to > need {
 			to = need // a nearly full disk may have room for that
-			err = w.writeZeros(from, to)
+			err = fill(from, to)
 		}
 	} else {
 		err = w.st.file.Allocate(from, to-from)

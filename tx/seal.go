@@ -89,39 +89,55 @@ type batch struct {
 	w    *writer
 	at   page.No // where the first goes
 	next page.No // where the next must go to belong to it
+	size int     // bytes of them
 	used int     // bytes of w.buf
 }
 
-// writeUnits writes the collected units to their places, and notes their checksums.
+// room writes what was gathered if n bytes at page no can't go with it.
+func (b *batch) room(no page.No, n int) error {
+	if no != b.next || b.size+n > batchSize {
+		if err := b.flush(); err != nil {
+			return err
+		}
+		b.at, b.next = no, no
+	}
+	return nil
+}
+
+// add adds buf, for which there is room.
+func (b *batch) add(buf []byte) {
+	b.w.bufs = append(b.w.bufs, buf)
+	b.size += len(buf)
+	b.next += page.No(len(buf) >> b.w.st.shift)
+}
+
+// writeUnits writes the collected units to their places, and notes their checksums. The last of them may still wait in the
+// batch.
 func (w *writer) writeUnits() error {
 	if w.buf == nil {
 		w.buf = make([]byte, batchSize)
 	}
-	b := batch{w: w}
+	b := &w.batch
+	*b = batch{w: w}
 	w.bufs = w.bufs[:0]
 	for _, u := range w.units {
 		e := &w.dirty.entries[u]
 		no := e.number
-		direct := len(e.buf) >= largeRun && page.KindOf(e.buf) == page.KindOverflow
-		if no != b.next || !direct && b.used+len(e.buf) > batchSize {
-			if err := b.flush(); err != nil {
-				return err
-			}
-			b.at = no
+		if err := b.room(no, len(e.buf)); err != nil {
+			return err
 		}
-		b.next = no + page.No(len(e.buf)>>w.st.shift)
 		dst := e.buf
-		if !direct {
+		if len(e.buf) < largeRun || page.KindOf(e.buf) != page.KindOverflow {
 			dst = w.buf[b.used : b.used+len(e.buf)]
 			b.used += len(e.buf)
 		}
 		w.finish(dst, e.buf, no)
 		sum := page.Seal(dst, w.st.salt)
-		w.bufs = append(w.bufs, dst)
+		b.add(dst)
 		w.wrote(freelist.Extent{Page: no, Len: uint64(len(e.buf) >> w.st.shift)}, sum)
 		w.st.verified.set(no)
 	}
-	return b.flush()
+	return nil
 }
 
 // flush writes what was gathered.
@@ -131,7 +147,7 @@ func (b *batch) flush() error {
 	}
 	b.w.st.counts.writes.Add(1)
 	err := b.w.st.file.WriteAt(b.w.bufs, int64(b.at)<<b.w.st.shift)
-	b.w.bufs, b.used = b.w.bufs[:0], 0
+	b.w.bufs, b.used, b.size, b.next = b.w.bufs[:0], 0, 0, 0
 	if err != nil {
 		return fmt.Errorf("write pages: %w", err)
 	}

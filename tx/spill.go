@@ -32,6 +32,9 @@ func (t *Tx) spill() error {
 	if err := w.writeUnits(); err != nil {
 		return err
 	}
+	if err := w.batch.flush(); err != nil {
+		return err
+	}
 	w.spilled = true
 	t.root.settleRoots()
 	for _, u := range w.units {

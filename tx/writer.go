@@ -45,6 +45,7 @@ type writer struct {
 	lens     []uint32
 	units    []uint32
 	ordered  []uint32
+	batch    batch
 	buf      []byte
 	bufs     [][]byte
 	one      [1][]byte // for a write of one buffer
