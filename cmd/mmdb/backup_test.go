@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"mmdb"
 )
@@ -148,4 +150,39 @@ func TestInterruptedBackup(t *testing.T) {
 	if got := names(t); got != "a.mmdb b.mmdb" {
 		t.Errorf("files: %s", got)
 	}
+}
+
+// A backup that is killed leaves nothing under the final name, or a whole database; what was there before stays until then.
+func TestKilledBackup(t *testing.T) {
+	t.Chdir(t.TempDir())
+	mustRun(t, "", "put", "a.mmdb", "large", "k", strings.Repeat("v", 20<<20), "--create")
+	mustRun(t, "", "put", "old.mmdb", "b", "k", "old", "--create")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	killed := 0
+	for i := range 20 {
+		to := []string{"new.mmdb", "old.mmdb"}[i%2]
+		os.Remove("new.mmdb")
+		child := exec.Command(self, "backup", "a.mmdb", to, "--force", "--compact="+fmt.Sprint(i%4 > 1))
+		child.Env = append(os.Environ(), asTool+"=1")
+		if err := child.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(i) * 3 * time.Millisecond)
+		_ = child.Process.Kill()
+		if child.Wait() != nil {
+			killed++
+		}
+		if _, err := os.Stat(to); err != nil && to == "old.mmdb" {
+			t.Fatal("what was there is gone")
+		} else if err == nil {
+			mustRun(t, "", "verify", to)
+		}
+	}
+	if killed == 0 {
+		t.Error("no backup was killed")
+	}
+	mustRun(t, "", "check", "a.mmdb", "--timeout", "10s")
 }

@@ -82,13 +82,14 @@ func splitField(field string) (name string, e encoding) {
 	return field, encodingUTF8
 }
 
-// plainText reports whether b survives as the text of a cell: it is UTF-8, and readers of CSV change no line end in it.
+// plainText reports whether b survives as the text of a cell: it is UTF-8 without control characters, but for tabs and ends of
+// lines that readers of CSV leave alone.
 func plainText(b []byte) bool {
 	if !utf8.Valid(b) {
 		return false
 	}
 	for _, c := range b {
-		if c == '\r' {
+		if c < ' ' && c != '\n' && c != '\t' || c == 0x7f {
 			return false
 		}
 	}

@@ -32,9 +32,9 @@ jsonl  An object a line: {"bucket":"a/b","key":"k","value":"v"}. What is not
        gives the sequence of a bucket, or says that there is an empty one.
 csv    A line of names, then a line a key. When there are several buckets the
        first column is their path. If any of the keys, or of the values, is not
-       UTF-8 (or has a carriage return, which CSV readers change), all of them
-       are in base64, and the column is named key:base64 or value:base64.
-       Sequences and empty buckets can't be carried, and are told.
+       UTF-8 or has control characters, all of them are in base64, and the
+       column is named key:base64 or value:base64. Sequences and empty buckets
+       can't be carried, and are told.
 
 --encoding sets one form for all keys and values. The kind is told by the name
 of the output, or by --as; it is jsonl by default.`,
