@@ -323,6 +323,7 @@ func (c *Cursor) scanning(f *frame, back bool) {
 		return
 	}
 	c.run = f
+	c.touchNext(back)
 	l := f.leafBody()
 	switch n := l.Count(); {
 	case n < len(f.body)/(4*cacheLine):
@@ -332,6 +333,26 @@ func (c *Cursor) scanning(f *frame, back bool) {
 		t.touched += l.Touch(f.i-aheadItems, f.i)
 	default:
 		t.touched += l.Touch(f.i+1, f.i+1+aheadItems)
+	}
+}
+
+// touchNext loads the head of the leaf that the scan comes to next, if that was in memory not long ago.
+func (c *Cursor) touchNext(back bool) {
+	if c.p.n < 2 {
+		return
+	}
+	t, up := c.b.tx, &c.p.f[c.p.n-2]
+	i := up.i + 1
+	if back {
+		i = up.i - 1
+	}
+	if uint(i) >= uint(up.branchBody().Count()) {
+		return
+	}
+	if no := up.branchBody().Child(i).Page(); t.inside(no, 1) && t.verified.has(no) {
+		b := t.raw(no, 1)
+		t.touched += b[0]
+		t.touchHead(b)
 	}
 }
 
