@@ -2,10 +2,12 @@ package tx
 
 import (
 	"bytes"
+	"errors"
 	"iter"
 	"slices"
 	"testing"
 
+	"mmdb/mmapfile"
 	"mmdb/page"
 )
 
@@ -37,6 +39,23 @@ func TestScansOfAColdFile(t *testing.T) {
 			return tx.Err()
 		}))
 	}
+}
+
+// TestReadAheadSplitsNoMapping grows a database: the kernel must go on seeing one area, or a commit takes a flush for each.
+func TestReadAheadSplitsNoMapping(t *testing.T) {
+	st := openStore(t, newPath(t), &Options{ReadAhead: true})
+	for i := range 4 {
+		noError(t, putKeys(st, i*20_000, (i+1)*20_000))
+		switch n, err := st.mapping.Areas(); {
+		case errors.Is(err, mmapfile.ErrUnsupported):
+		case err != nil || n != 1:
+			t.Fatalf("%d areas of %d bytes: %v", n, st.mapping.Len(), err)
+		}
+	}
+	if st.mapping.Len() < 4<<20 {
+		t.Errorf("the mapping has not grown: %d bytes", st.mapping.Len())
+	}
+	wantKeys(t, st, 80_000)
 }
 
 func TestBlocksHoldWhatIsAskedForAndEndInsideTheDatabase(t *testing.T) {

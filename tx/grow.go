@@ -137,6 +137,12 @@ func (st *Store) newMapping(reserve int64) (*mmapfile.Mapping, error) {
 	if err != nil {
 		return nil, err
 	}
+	if st.opts.ReadAhead {
+		if err := m.Advise(mmapfile.AdviceNormal); err != nil {
+			m.Unmap()
+			return nil, err
+		}
+	}
 	if st.opts.Mlock {
 		if err := m.Lock(); err != nil {
 			m.Unmap()

@@ -39,6 +39,10 @@ type Options struct {
 	TwoPhase bool
 	// Prefault reads the whole file into memory at open.
 	Prefault bool
+	// ReadAhead leaves the kernel's read-ahead on: with every page that has to be read from the device it reads those around
+	// it. A database that fits into memory is warm sooner then. In one that does not, a random read takes many times as long,
+	// so it is off by default; scans and GetMany ask for what they come to either way.
+	ReadAhead bool
 	// Mlock locks the mapped file in memory; Open fails where the limit on locked memory is too low.
 	Mlock bool
 	// Logger receives what a caller can't see otherwise, such as a commit that recovery rejected. Nil discards it.
