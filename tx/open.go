@@ -17,6 +17,22 @@ func Open(path string, mode os.FileMode, opts *Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	for range openTries {
+		st, err := openOnce(path, mode, o)
+		if err != nil || o.Immutable || st.file.SameFile(path) {
+			return st, err
+		}
+		// While this open waited, another file took the name: what was written to this one, nobody would find again.
+		_ = st.Close()
+	}
+	return nil, fmt.Errorf("open %s: other files take its name again and again", path)
+}
+
+// openTries bounds how often an open begins again.
+const openTries = 10
+
+// openOnce opens the file that has the name now.
+func openOnce(path string, mode os.FileMode, o Options) (_ *Store, err error) {
 	st := &Store{path: path, opts: o, log: o.Logger, readOnly: o.ReadOnly, gone: make(chan struct{}, 1), pool: new(sync.Pool),
 		readers: newReaderTable()}
 	st.flushed.L = &st.flushMu
