@@ -101,15 +101,20 @@ func (b *Bucket) putCell(key []byte, kind page.CellKind, n int) ([]byte, error) 
 	if err := b.tx.room(); err != nil {
 		return nil, err
 	}
-	var p path
-	found, err := b.seek(&p, key)
-	if err != nil {
-		return nil, err
+	g := &b.tx.w.finger
+	p := &g.path
+	found, ok := g.lead(b, key)
+	g.of = nil
+	if !ok {
+		var err error
+		if found, err = b.seek(p, key); err != nil {
+			return nil, err
+		}
 	}
 	if found && p.leaf().leafBody().Kind(p.leaf().i) == page.CellBucket {
 		return nil, ErrIncompatibleValue
 	}
-	return b.place(&p, found, key, kind, n)
+	return b.place(p, found, key, kind, n)
 }
 
 // An item is a cell on its way into a leaf.
@@ -141,6 +146,7 @@ func (b *Bucket) place(p *path, found bool, key []byte, kind page.CellKind, n in
 			}
 		}
 		if l.Kind(f.i) == kind && len(l.Payload(f.i)) == n && !b.tx.w.dirty.pinned(f.ref) {
+			b.point(p)
 			return l.Payload(f.i), nil
 		}
 		l.Remove(f.i)
@@ -249,6 +255,7 @@ func (b *Bucket) insert(p *path, it item) ([]byte, error) {
 	f := p.leaf()
 	l := f.leafBody()
 	if dst, ok := l.Insert(f.i, it.key, it.kind, it.n); ok {
+		b.point(p)
 		return dst, nil
 	}
 	if l.Capacity()-l.Used() >= it.need() {
@@ -256,6 +263,7 @@ func (b *Bucket) insert(p *path, it item) ([]byte, error) {
 			return nil, err
 		}
 		if dst, ok := f.leafBody().Insert(f.i, it.key, it.kind, it.n); ok {
+			b.point(p)
 			return dst, nil
 		}
 		panic("mmdb: invariant broken: a rewritten leaf has no room")

@@ -37,7 +37,8 @@ type writer struct {
 	noSlack   int                // so often the file does not grow for the sake of long runs
 	broken    error              // a change of the function failed half way: it can't commit
 	mark      mark               // where the function began
-	commit    page.Commit        // what the pages that are being written belong to
+	finger    finger
+	commit    page.Commit // what the pages that are being written belong to
 
 	// Buffers that are used again.
 	needed   []page.Commit
