@@ -12,6 +12,7 @@ type Options struct {
 	ReadOnly  bool        // open for reading only; nothing is created
 	Create    bool        // create the file when it is missing
 	Exclusive bool        // with Create: an existing file is an error (fs.ErrExist)
+	NoLink    bool        // a symbolic link at the path is an error (ErrNotRegular), not followed
 	Mode      os.FileMode // permission bits of a created file, before the umask
 	Seam      Seam        // stands between the file and the system; nil: none
 }

@@ -4,6 +4,7 @@ package mmapfile
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -228,6 +229,51 @@ func TestIdentity(t *testing.T) {
 	if kind, err := f.Network(); kind != "" || err != nil {
 		t.Errorf("a temporary folder is on %q: %v", kind, err)
 	}
+}
+
+// A shared mapping may be longer than its file, and shows what the file grows to.
+func TestMapSharedBeyondTheEnd(t *testing.T) {
+	f := openTemp(t, Options{})
+	must(t, f.Allocate(0, 4096))
+	m, err := f.MapShared(1 << 20)
+	must(t, err)
+	m.Words()[0].Store(3)
+	last := &m.Words()[1<<17-1]
+	var fault *FaultError
+	if err := m.Catch(func() error { last.Store(4); return nil }); !errors.As(err, &fault) {
+		t.Errorf("a store beyond the end: %v", err)
+	}
+	must(t, f.Allocate(0, 1<<20))
+	last.Store(4)
+	b := make([]byte, 8)
+	if _, err := f.ReadAt(b, 1<<20-8); err != nil || bytes.Count(b, []byte{4}) != 1 {
+		t.Errorf("the file holds %v: %v", b, err)
+	}
+	if err := m.Grow(2 << 20); !errors.Is(err, ErrReserved) {
+		t.Error("it grows:", err)
+	}
+	must(t, m.Unmap())
+	if _, err := f.MapShared(0); !errors.Is(err, syscall.EINVAL) {
+		t.Error(err)
+	}
+}
+
+func TestNoLink(t *testing.T) {
+	f := openTemp(t, Options{})
+	soft := f.Path() + ".soft"
+	for _, target := range []string{f.Path(), f.Path() + ".missing"} {
+		must(t, os.Symlink(target, soft))
+		if _, err := Open(soft, Options{NoLink: true, Create: true}); !errors.Is(err, ErrNotRegular) || !strings.Contains(err.Error(), "link") {
+			t.Error(err)
+		}
+		must(t, os.Remove(soft))
+	}
+	g, err := Open(soft, Options{NoLink: true, Create: true, Mode: 0o600})
+	must(t, err)
+	if !g.Created() || g.RealPath() != soft {
+		t.Error(g.RealPath())
+	}
+	must(t, g.Close())
 }
 
 // A detached mapping lets go of its file at once, and its addresses become nobody else's.

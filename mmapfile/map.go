@@ -74,6 +74,25 @@ func (f *File) Map(o MapOptions) (*Mapping, error) {
 	return m, nil
 }
 
+// MapShared maps the first n bytes of the file to be read and stored to, in one call, whatever the file has: what lies beyond its end faults until
+// the file has grown so far. The mapping itself does not grow.
+func (f *File) MapShared(n int64) (*Mapping, error) {
+	if n <= 0 || n > math.MaxInt {
+		return nil, invalid(opMap, f.path, "%d bytes", n)
+	}
+	m := &Mapping{file: f, writable: true, place: memPlace, closed: true}
+	m.msync = m.perform
+	err := f.with(func(fd int) (err error) {
+		m.data, err = memMap(fd, 0, int(n), ProtRead|ProtWrite, Shared)
+		return err
+	})
+	if err != nil {
+		return nil, wrap(opMap, f.path, err)
+	}
+	m.mapped.Store(n)
+	return m, nil
+}
+
 // reserve takes want bytes of address space, or less where there is not that much, but at least need.
 func reserve(want, need int64) ([]byte, error) {
 	if need > math.MaxInt-chunk {

@@ -23,6 +23,7 @@ func Open(path string, o Options) (f *File, err error) {
 	if err != nil {
 		return nil, err
 	}
+	blocking := sysBlocking(fd) // before it becomes an os.File, which would otherwise start to poll
 	file := os.NewFile(uintptr(fd), path)
 	defer func() {
 		if err != nil {
@@ -33,13 +34,14 @@ func Open(path string, o Options) (f *File, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := regular(path, fi); err != nil {
+	if err := firstError(regular(path, fi), wrap(opOpen, path, blocking)); err != nil {
 		return nil, err
 	}
-	if err := sysBlocking(fd); err != nil {
-		return nil, wrap(opOpen, path, err)
+	real := path
+	if !o.NoLink {
+		real = realPath(path)
 	}
-	f = &File{path: path, real: realPath(path), readOnly: o.ReadOnly, created: created, seam: o.Seam, os: file, fd: fd}
+	f = &File{path: path, real: real, readOnly: o.ReadOnly, created: created, seam: o.Seam, os: file, fd: fd}
 	f.do = f.perform
 	return f, nil
 }
@@ -48,7 +50,7 @@ func Open(path string, o Options) (f *File, err error) {
 // looks again a few times.
 func openOrCreate(path string, o Options) (fd int, created bool, err error) {
 	for range 10 {
-		fd, err = openExisting(path, o.ReadOnly)
+		fd, err = openExisting(path, o)
 		switch {
 		case err == nil && o.Create && o.Exclusive:
 			_ = sysClose(fd)
@@ -56,7 +58,8 @@ func openOrCreate(path string, o Options) (fd int, created bool, err error) {
 		case err == nil || !o.Create || !errors.Is(err, fs.ErrNotExist):
 			return fd, false, err
 		}
-		if target, linkErr := os.Readlink(path); linkErr == nil {
+		if o.NoLink { // there is none: Lstat has looked
+		} else if target, linkErr := os.Readlink(path); linkErr == nil {
 			return -1, false, wrap(opOpen, path, fmt.Errorf("dangling symbolic link to %s: %w", target, fs.ErrNotExist))
 		}
 		fd, err = create(path, o)
@@ -68,15 +71,19 @@ func openOrCreate(path string, o Options) (fd int, created bool, err error) {
 }
 
 // openExisting looks before it opens: merely opening some devices has effects.
-func openExisting(path string, readOnly bool) (int, error) {
-	fi, err := os.Stat(path)
+func openExisting(path string, o Options) (int, error) {
+	stat := os.Stat
+	if o.NoLink {
+		stat = os.Lstat
+	}
+	fi, err := stat(path)
 	if err != nil {
 		return -1, wrap(opOpen, path, bare(err))
 	}
 	if err := regular(path, fi); err != nil {
 		return -1, err
 	}
-	fd, err := sysOpen(path, readOnly)
+	fd, err := sysOpen(path, o.ReadOnly)
 	return fd, wrap(opOpen, path, err)
 }
 
@@ -107,6 +114,8 @@ func regular(path string, fi os.FileInfo) error {
 	}
 	what := "something special"
 	switch m := fi.Mode(); {
+	case m&os.ModeSymlink != 0:
+		what = "a symbolic link"
 	case m.IsDir():
 		what = "a directory"
 	case m&os.ModeNamedPipe != 0:
@@ -130,6 +139,16 @@ func realPath(path string) string {
 		return r
 	}
 	return abs
+}
+
+// firstError returns the first that is not nil.
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // bare takes the operation and path of package os off an error: ours says both.

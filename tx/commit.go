@@ -39,6 +39,11 @@ func (w *writer) writeGroup(g *group) (err error) {
 	if err := w.st.failed(); err != nil {
 		return err
 	}
+	if lf := w.st.shared; lf != nil {
+		if err := lf.intact(); err != nil {
+			return err
+		}
+	}
 	if !w.reclaimed && len(w.taken) == 0 && w.st.window.base() == w.tip.meta.Commit {
 		w.reclaim()
 	}

@@ -16,8 +16,8 @@ import (
 // are, their readers, the newest commit that may be read, and who writes. It holds nothing that outlives them: the first
 // process to open the database makes it anew.
 //
-// It consists of words of this machine, in lines of eight: a header of 4096 bytes, a table of processes with a line each, and the
-// blocks of the reader table.
+// It consists of words of this machine, in lines of eight: a header of eight lines, a table of processes with a line each, and, from byte
+// 20480 on, the blocks of the reader table.
 const (
 	lockSuffix = "-lock"
 	lockMagic  = 0x31_6b_63_6c_62_64_6d_6d // "mmdblck1": the number is that of the layout
@@ -34,9 +34,11 @@ const (
 	atTicket    = 24 // the last number that was given to a waiting process
 
 	procMax    = 256
-	procsAt    = 512 // word at which the table of processes begins
-	blocksAt   = procsAt + procMax*lineWords
-	firstBlock = 4 // blocks of a new lock file
+	procsAt    = 64   // word at which the table of processes begins
+	blocksAt   = 2560 // the blocks have pages of their own
+	firstBlock = 1    // blocks of a new lock file
+	atCanary   = blockWords - 1
+	canary     = 0x6b636f6c62 // the last word of each block: if somebody cuts the file inside a block, the system makes the rest of its page zero
 
 	// Words of a process.
 	atPid    = 0 // zero: free
@@ -73,12 +75,8 @@ func lockSize(n int) int64 { return int64(blocksAt+n*blockWords) * 8 }
 
 // mapLockFile maps f as far as it may ever grow, so that what other processes add needs no further call.
 func mapLockFile(f *mmapfile.File, path string) (*lockFile, error) {
-	m, err := f.Map(mmapfile.MapOptions{Writable: true, Reserve: maxShared})
+	m, err := f.MapShared(maxShared)
 	if err != nil {
-		return nil, err
-	}
-	if err := m.Grow(min(maxShared, m.Reserved())); err != nil {
-		_ = m.Unmap()
 		return nil, err
 	}
 	lf := &lockFile{path: path, file: f, mem: m, words: m.Words()}
@@ -136,7 +134,29 @@ func (lf *lockFile) extend(n int) (err error) {
 	if err := lf.file.Allocate(lockSize(n), lockSize(to)-lockSize(n)); err != nil {
 		return fmt.Errorf("make room for readers: %w", err)
 	}
+	lf.grown(n, to)
+	return nil
+}
+
+// grown notes that blocks n up to to are there.
+func (lf *lockFile) grown(n, to int) {
+	for i := n; i < to; i++ {
+		lf.block(i)[atCanary].Store(canary)
+	}
 	lf.words[atBlocks].Store(uint64(to))
+}
+
+// intact returns an error if readers may be missing in the table. A cut that took whole pages faults instead.
+func (lf *lockFile) intact() error {
+	n := lf.blocks()
+	for i := range n {
+		if lf.block(i)[atCanary].Load() != canary {
+			return lockError(lf.path, errLockCut)
+		}
+	}
+	if n == 0 {
+		return lockError(lf.path, errLockCut)
+	}
 	return nil
 }
 

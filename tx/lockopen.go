@@ -65,7 +65,7 @@ func emptyLockFile(path string, db *mmapfile.File) (*mmapfile.File, error) {
 		return nil, err
 	}
 	for range 10 {
-		f, err := mmapfile.Open(path, mmapfile.Options{Create: true, Mode: fi.Mode().Perm()})
+		f, err := mmapfile.Open(path, mmapfile.Options{Create: true, NoLink: true, Mode: fi.Mode().Perm()})
 		if err != nil {
 			return nil, fmt.Errorf("lock file: %w", err)
 		}
@@ -90,9 +90,6 @@ func emptyLockFile(path string, db *mmapfile.File) (*mmapfile.File, error) {
 
 // ownLockFile makes sure that f is a lock file or empty, and that nobody else uses it: ErrTimeout.
 func ownLockFile(f *mmapfile.File, path string, db *mmapfile.File) error {
-	if f.RealPath() != path {
-		return fmt.Errorf("a symbolic link: %w", errForeignFile)
-	}
 	size, err := f.Size()
 	if err != nil {
 		return err
@@ -137,14 +134,14 @@ func fillLockFile(f *mmapfile.File, path string, b binding, session uint64) (*lo
 		return nil, err
 	}
 	err = lf.mem.Catch(func() error {
-		for i := range lockSize(firstBlock) / 8 {
+		for i := range min(size, lockSize(firstBlock)) / 8 { // what is new is zero
 			lf.words[i].Store(0)
 		}
 		for i, v := range b {
 			lf.words[atBinding+i].Store(v)
 		}
 		lf.words[atSession].Store(session)
-		lf.words[atBlocks].Store(firstBlock)
+		lf.grown(0, firstBlock)
 		if err := lf.register(); err != nil {
 			return err
 		}
@@ -160,7 +157,7 @@ const usersTime = time.Second
 // joinLockFile opens the lock file at path, which other processes use for the database that b tells of. The caller has yet to
 // make sure that they do (lockFile.session), and to register.
 func joinLockFile(path string, b binding) (*lockFile, error) {
-	f, err := mmapfile.Open(path, mmapfile.Options{})
+	f, err := mmapfile.Open(path, mmapfile.Options{NoLink: true})
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, lockError(path, ErrLockFile)
 	} else if err != nil {
@@ -198,7 +195,7 @@ func checkLockFile(f *mmapfile.File, path string, b binding) (*lockFile, error) 
 				return ErrLockFile
 			}
 		}
-		if size < lockSize(lf.blocks()) {
+		if size < lockSize(lf.blocks()) || lf.intact() != nil {
 			return fmt.Errorf("%w (it was cut short)", ErrLockFile)
 		}
 		return nil

@@ -1,11 +1,9 @@
 package tx
 
 import (
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	mathrand "math/rand/v2"
+	"math/rand/v2"
 	"syscall"
 	"time"
 
@@ -170,9 +168,7 @@ func (st *Store) tryStatic() (ok bool, err error) {
 
 // makeSession makes the lock file, with this process as the first.
 func (st *Store) makeSession() error {
-	var number [8]byte
-	_, _ = rand.Read(number[:])
-	session := binary.LittleEndian.Uint64(number[:])
+	session := rand.Uint64()
 	b, err := bind(st.file, st.salt)
 	if err != nil {
 		return err
@@ -289,7 +285,7 @@ func newPatience(timeout time.Duration) *patience {
 
 // pause waits a little, or reports that the time is up.
 func (p *patience) pause() bool {
-	d := p.next/2 + mathrand.N(p.next)
+	d := p.next/2 + rand.N(p.next)
 	if p.next *= 2; p.next > 20*time.Millisecond {
 		p.next = 20 * time.Millisecond
 	}

@@ -282,7 +282,7 @@ func TestLockFileThatIsNone(t *testing.T) {
 	noError(t, os.WriteFile(path+"2", nil, 0o600))
 	noError(t, os.Symlink(path+"2", path))
 	_, err = makeLockFile(path, db, b, 1)
-	wantError(t, err, errForeignFile, path)
+	wantError(t, err, mmapfile.ErrNotRegular, path, "link")
 	noError(t, os.Remove(path))
 	noError(t, os.Mkdir(path, 0o700))
 	_, err = makeLockFile(path, db, b, 1)

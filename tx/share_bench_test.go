@@ -38,6 +38,19 @@ func BenchmarkModes(b *testing.B) {
 				}
 			}
 		})
+		b.Run("put-lazy/"+mode, func(b *testing.B) {
+			i := 0
+			for b.Loop() {
+				i++
+				err := st.Update(func(tx *Tx) error {
+					tx.SetDurability(Lazy)
+					return putInto(tx, i%1000, i%1000+1)
+				})
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 		b.Run("open/"+mode, func(b *testing.B) {
 			path := newPath(b)
 			for b.Loop() {

@@ -83,6 +83,11 @@ type mark struct {
 
 // beginFunction makes w ready for a function on top of the open group, or of the newest sealed commit.
 func (w *writer) beginFunction() error {
+	if lf := w.st.shared; lf != nil {
+		if err := lf.intact(); err != nil {
+			return err
+		}
+	}
 	if w.space == nil {
 		if err := w.loadSpace(&w.tip.meta); err != nil {
 			return err
