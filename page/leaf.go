@@ -188,6 +188,16 @@ func (l Leaf) Used() int { return used(l) }
 // Capacity returns the most that Used can be.
 func (l Leaf) Capacity() int { return len(l) - bodyHeader }
 
+// Plain reports whether all cells are values stored in the page under inline
+// keys, so that the page refers to no other.
+func (l Leaf) Plain() bool {
+	var all slot
+	for i := range count(l) {
+		all |= slotAt(l, i)
+	}
+	return all.flags() == 0
+}
+
 // AppendFrom copies the cells of the slots [from, to) of src, whose keys are
 // all above those of l, behind the slots of l. It panics if there is no room.
 func (l Leaf) AppendFrom(src Leaf, from, to int) {

@@ -407,3 +407,28 @@ func TestLeafMisusePanics(t *testing.T) {
 	mustPanic(t, "body too small", func() { InitLeaf(make([]byte, 7)) })
 	mustPanic(t, "body too large", func() { InitLeaf(make([]byte, maxBody+1)) })
 }
+
+func TestPlainLeavesReferToNothing(t *testing.T) {
+	body := func(add func(l Leaf)) Leaf {
+		l := InitLeaf(make([]byte, 1000))
+		for i := range 5 {
+			if _, ok := l.Insert(i, Key{Bytes: []byte{'a', byte(i)}}, CellValue, 10); !ok {
+				t.Fatal("no room")
+			}
+		}
+		add(l)
+		return l
+	}
+	if !body(func(Leaf) {}).Plain() {
+		t.Error("a leaf of values is not plain")
+	}
+	for name, add := range map[string]func(l Leaf){
+		"overflow": func(l Leaf) { l.Insert(5, Key{Bytes: []byte("b")}, CellOverflow, OverflowRefSize) },
+		"bucket":   func(l Leaf) { l.Insert(0, Key{Bytes: []byte("a")}, CellBucket, BucketHeaderSize) },
+		"large":    func(l Leaf) { l.Insert(5, Key{Bytes: make([]byte, 300), Large: true}, CellValue, 0) },
+	} {
+		if body(add).Plain() {
+			t.Errorf("%s: the leaf is plain", name)
+		}
+	}
+}

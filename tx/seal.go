@@ -24,8 +24,7 @@ func (w *writer) collect(ref page.Ref) {
 				w.collect(c)
 			}
 		}
-	} else {
-		l := page.Leaf(page.Body(pg))
+	} else if l := page.Leaf(page.Body(pg)); !l.Plain() {
 		for i := range l.Count() {
 			if l.Large(i) && l.KeyRef(i).Page.Dirty() {
 				w.add(l.KeyRef(i).Page)
@@ -202,6 +201,9 @@ func (w *writer) resolveBranch(br page.Branch) {
 }
 
 func (w *writer) resolveLeaf(l page.Leaf) {
+	if l.Plain() {
+		return
+	}
 	for i := range l.Count() {
 		if l.Large(i) {
 			l.SetKeyRef(i, w.resolveRun(l.KeyRef(i)))

@@ -38,20 +38,23 @@ func (g *gathering) size(j int) int {
 
 // middle returns how many elements the first page gets so that both are filled alike, or 0 if that can't be.
 func (g *gathering) middle() int {
-	total := 0
-	n := g.len()
-	for j := range n {
-		total += g.size(j)
+	total := g.left.Used() + g.it.need()
+	if g.right != nil {
+		total += g.right.Used()
 	}
-	sum, best, bestGap := 0, 0, total+1
-	for m := 1; m < n; m++ {
-		sum += g.size(m - 1)
-		gap := max(sum, total-sum) - min(sum, total-sum)
-		if max(sum, total-sum) <= g.left.Capacity() && gap < bestGap {
-			best, bestGap = m, gap
-		}
+	n, m, sum := g.len(), 1, g.size(0)
+	for m < n-1 && 2*sum < total {
+		sum += g.size(m)
+		m++
 	}
-	return best
+	if last := g.size(m - 1); m > 1 && 2*sum-total > total-2*(sum-last) { // the step before was nearer to the half
+		sum -= last
+		m--
+	}
+	if max(sum, total-sum) > g.left.Capacity() {
+		return 0
+	}
+	return m
 }
 
 // deal appends elements from to to of the sequence to dst, and returns the payload of the added item if it is among them.
