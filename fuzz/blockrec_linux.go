@@ -3,6 +3,7 @@ package fuzz
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -27,7 +28,7 @@ type BlockRecording struct {
 }
 
 // blockMarks are positions in the log: at least so many entries were there when transaction i+1 was begun, and
-// exactly so many when its flush returned.
+// at most so many when its flush returned, if it or a Sync was waited for.
 type blockMarks struct{ begun, acknowledged int }
 
 // loggedDevice is a device that logs what is written to it: qemu's driver, exported as a file through FUSE, for a loop
@@ -88,7 +89,8 @@ func (d *loggedDevice) stop() error {
 }
 
 // RecordBlocks runs n transactions of l, by so many clients at once, on a new ext4 of so many bytes in dir, from the creation of the
-// database to Close. The error is of the set-up if there is no recording.
+// database to Close. If o makes them lazy, some are durable all the same, and some are followed by a Sync. The error is of the
+// set-up if there is no recording.
 func RecordBlocks(dir string, size int64, l *Ledger, o *mmdb.Options, clients, n int) (rec *BlockRecording, err error) {
 	disk := &Volume{Kind: "ext4", File: filepath.Join(dir, "disk")}
 	if err := disk.Format(size); err != nil {
@@ -138,7 +140,7 @@ func (rec *BlockRecording) run(dev *loggedDevice, path string, o *mmdb.Options, 
 	for i := range errs {
 		wg.Go(func() {
 			for errs[i] == nil {
-				errs[i] = rec.commit(dev, db)
+				errs[i] = rec.commit(dev, db, o.Durability == mmdb.Lazy)
 			}
 			if errs[i] == errEnough {
 				errs[i] = nil
@@ -153,8 +155,8 @@ func (rec *BlockRecording) run(dev *loggedDevice, path string, o *mmdb.Options, 
 var errEnough = errors.New("fuzz: enough transactions")
 
 // commit makes the next transaction, and notes when it was begun and acknowledged.
-func (rec *BlockRecording) commit(dev *loggedDevice, db *mmdb.DB) error {
-	var m *blockMarks
+func (rec *BlockRecording) commit(dev *loggedDevice, db *mmdb.DB, lazy bool) error {
+	n := uint64(0)
 	err := db.Update(func(tx *mmdb.Tx) error {
 		last, _, err := rec.Ledger.Last(tx)
 		if err != nil {
@@ -163,15 +165,26 @@ func (rec *BlockRecording) commit(dev *loggedDevice, db *mmdb.DB) error {
 		if last == uint64(len(rec.marks)) {
 			return errEnough
 		}
-		m = &rec.marks[last]
+		n = last + 1
+		if n%8 == 0 {
+			tx.SetDurability(mmdb.Durable)
+		}
+		m := &rec.marks[last]
+		m.acknowledged = math.MaxInt
 		if m.begun, err = dev.length(); err != nil {
 			return err
 		}
-		return rec.Ledger.Write(tx, last+1)
+		return rec.Ledger.Write(tx, n)
 	})
-	if err == nil {
-		m.acknowledged, err = dev.length()
+	if err != nil || lazy && n%8 != 0 && n%5 != 0 {
+		return err
 	}
+	if lazy && n%8 != 0 {
+		if err := db.Sync(); err != nil {
+			return err
+		}
+	}
+	rec.marks[n-1].acknowledged, err = dev.length()
 	return err
 }
 

@@ -190,6 +190,9 @@ func (c *Crowd) seam(op mmapfile.Op, do func(mmapfile.Op) (int, error)) (int, er
 	newest := c.metas[len(c.metas)-1]
 	c.mu.Unlock()
 	n, err := c.rec.Seam(op, do)
+	if errors.Is(err, syscall.EIO) {
+		time.Sleep(2 * time.Millisecond) // another flush may end before the database knows
+	}
 	if err == nil && (op.Kind == mmapfile.OpMsync || meta && c.Lazy) {
 		c.mu.Lock()
 		c.landed = max(c.landed, newest)
@@ -223,10 +226,11 @@ func (c *Crowd) pause(op mmapfile.Op, do func(mmapfile.Op) (int, error)) (int, e
 		return do(op)
 	}
 	c.mu.Lock()
-	if c.open {
+	fails := false
+	if c.open && (!c.Lazy || op.Kind == mmapfile.OpSync) { // what a flush in the background loses, a durable commit may lack
 		c.flushes++
+		fails = c.flushes == c.Fail
 	}
-	fails := c.open && c.flushes == c.Fail
 	c.broken = c.broken || fails
 	pause := time.Duration(c.rng.IntN(400)) * time.Microsecond
 	c.mu.Unlock()

@@ -30,10 +30,13 @@ func crowdTrace(t testing.TB, seed uint64, o mmdb.Options) (*Trace, *Crowd, erro
 	if brief() {
 		c.Each = 5
 	}
-	if seed%4 == 2 {
+	c.Lazy = o.SyncInterval != 0
+	switch {
+	case c.Lazy && seed%2 == 0:
+		c.Fail = 1 + int(seed/2%4)
+	case seed%4 == 2:
 		c.Fail = 3 + int(seed/4%5)
 	}
-	c.Lazy = o.SyncInterval != 0
 	tr, err := c.Run(2)
 	return tr, c, err
 }

@@ -35,9 +35,10 @@ type shutdown struct {
 	path   string  // of the database
 	ledger *Ledger // what it holds
 	exists bool    // its creation was acknowledged
-	lo, hi uint64  // the transactions that it may hold
+	lo, hi uint64  // the transactions that it may hold after a power loss
+	kept   uint64  // the least that it may hold now: more than lo if only a process died
 
-	cycles, databases, acknowledged, lost, cutOff int
+	cycles, databases, acknowledged, lost, cutOff, killed int
 }
 
 // perDatabase is how many cycles a database lives.
@@ -67,8 +68,8 @@ func tierShutdown(t *testing.T, tier *Tier, kind string, size int64) {
 			t.Fatalf("cycle %d (database %s): %v", s.cycles, filepath.Base(s.path), err)
 		}
 	}
-	tier.Ran("%d cycles in %.0f s: %d databases, %d transactions acknowledged, %d unacknowledged ones gone, %d opens cut off; without its flush a loss shows after %d",
-		s.cycles, time.Since(started).Seconds(), s.databases, s.acknowledged, s.lost, s.cutOff, found)
+	tier.Ran("%d cycles in %.0f s: %d databases, %d transactions acknowledged, %d unacknowledged ones gone, %d opens cut off; %d times only the process died; without its flush a loss shows after %d",
+		s.cycles, time.Since(started).Seconds(), s.databases, s.acknowledged, s.lost, s.cutOff, s.killed, found)
 }
 
 // finds shows that the tier can fail: with a mistake switched on it must find a loss. It returns after how many cycles.
@@ -101,12 +102,15 @@ func (s *shutdown) cycle() error {
 		}
 	}
 	s.cycles++
-	seed := s.rng.Uint64()
-	if err := s.interrupt(seed); err != nil {
+	kill := s.rng.IntN(4) == 0
+	if err := s.interrupt(s.rng.Uint64(), kill); err != nil {
 		return err
 	}
-	if err := errors.Join(s.vol.Unmount(), s.vol.Mount()); err != nil {
-		return err
+	if !kill {
+		s.kept = s.lo
+		if err := errors.Join(s.vol.Unmount(), s.vol.Mount()); err != nil {
+			return err
+		}
 	}
 	if s.rng.IntN(4) == 0 && s.cycles%perDatabase != 0 {
 		return nil // the next worker does the recovery, and may be interrupted in it
@@ -125,7 +129,7 @@ func (s *shutdown) newDatabase() error {
 	if s.databases%3 == 0 {
 		s.ledger = NewLedger(200, 9)
 	}
-	s.lo, s.hi, s.exists = 0, 0, false
+	s.lo, s.hi, s.kept, s.exists = 0, 0, 0, false
 	return nil
 }
 
@@ -139,8 +143,8 @@ func (s *shutdown) empty() error {
 	return errors.Join(err, s.vol.Sync())
 }
 
-// interrupt starts a worker and shuts the file system down at a random moment of its life.
-func (s *shutdown) interrupt(seed uint64) error {
+// interrupt starts a worker and shuts the file system down, or kills the worker, at a random moment of its life.
+func (s *shutdown) interrupt(seed uint64, kill bool) error {
 	p, err := StartWorker()
 	if err != nil {
 		return err
@@ -154,6 +158,10 @@ func (s *shutdown) interrupt(seed uint64) error {
 	p.Send(Command{Do: "open", Path: s.path, Setup: setup, Ledger: s.ledger})
 	p.Send(Command{Do: "run", Seed: seed})
 	seen, err := s.wait(p)
+	if kill && err == nil {
+		s.killed++
+		return s.followKilled(p, seen, seed)
+	}
 	if err == nil {
 		err = s.vol.Shutdown()
 	}
@@ -247,21 +255,40 @@ func (s *shutdown) follow(p *WorkerProcess, seen []Report, seed uint64) error {
 	return nil
 }
 
+// followKilled kills the worker, and learns from all that it has said: each acknowledgement is a promise to the next process.
+func (s *shutdown) followKilled(p *WorkerProcess, seen []Report, seed uint64) error {
+	_ = p.cmd.Process.Kill()
+	for r := range p.Reports {
+		if err := early(r); err != nil {
+			return err
+		}
+		seen = append(seen, r)
+	}
+	_ = p.End() // it was killed
+	for _, r := range seen {
+		if err := s.learn(r, seed, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (s *shutdown) learn(r Report, seed uint64, promise bool) error {
 	switch r.Event {
 	case "opened":
-		if r.N < s.lo || r.N > s.hi {
-			return mismatch("the worker found transaction %d, from %d to %d are possible", r.N, s.lo, s.hi)
+		if r.N < s.kept || r.N > s.hi {
+			return mismatch("the worker found transaction %d, from %d to %d are possible", r.N, s.kept, s.hi)
 		}
 		s.lost += int(s.hi - r.N)
 		s.ledger.Fork(r.N, seed)
-		s.lo, s.hi = r.N, r.N // it was read from the device
+		s.lo, s.hi, s.kept = r.N, r.N, r.N // it was read from the device, or flushed
 		s.exists = s.exists || promise
 	case "begun":
 		s.hi = max(s.hi, r.N)
 	case "acknowledged":
 		if promise {
-			s.lo = max(s.lo, r.N) // of several clients some hear later
+			s.lo = max(s.lo, r.Durable) // of several clients some hear later
+			s.kept = max(s.kept, r.N)
 			s.acknowledged++
 		}
 	case "failed":
@@ -287,10 +314,10 @@ func (s *shutdown) verify() error {
 	}
 	defer db.Close()
 	return db.View(func(tx *mmdb.Tx) error {
-		n, err := s.ledger.Verify(tx, s.lo, s.hi)
+		n, err := s.ledger.Verify(tx, s.kept, s.hi)
 		if err == nil {
 			s.lost += int(s.hi - n)
-			s.lo, s.hi, s.exists = n, n, true
+			s.lo, s.hi, s.kept, s.exists = n, n, n, true
 		}
 		return err
 	})

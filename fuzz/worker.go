@@ -9,6 +9,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"mmdb"
 	"mmdb/mmapfile"
@@ -30,12 +31,13 @@ type Setup struct {
 	MaxDirty int64
 	Initial  int64  // Options.InitialSize
 	Clients  int    // how many goroutines commit at once; 0 is one
+	Lazy     bool   // most transactions are lazy, and some are followed by Sync
 	Die      bool   // the process ends when a flush fails, before anything else happens
 	Bugs     uint32 // deliberate mistakes: see Worker.Sabotage
 }
 
 // SetupOf returns one of the ways to open a database by number: with one flush a commit, with two, or
-// spilling changes before they are committed; with one client, or with several, whose transactions share commits.
+// spilling changes before they are committed; with one client, or with several, whose transactions share commits; durable or lazy.
 func SetupOf(n uint64) Setup {
 	var s Setup
 	switch n % 4 {
@@ -47,20 +49,26 @@ func SetupOf(n uint64) Setup {
 	if n/4%2 == 1 {
 		s.Clients = 5
 	}
+	s.Lazy = n/8%3 == 0
 	return s
 }
 
 // Options returns the options that s describes, without its mistakes.
 func (s Setup) Options() *mmdb.Options {
-	return &mmdb.Options{TwoPhase: s.TwoPhase, MaxDirty: s.MaxDirty, InitialSize: s.Initial, Timeout: lockTimeout}
+	o := &mmdb.Options{TwoPhase: s.TwoPhase, MaxDirty: s.MaxDirty, InitialSize: s.Initial, Timeout: lockTimeout}
+	if s.Lazy {
+		o.Durability, o.SyncInterval = mmdb.Lazy, 5*time.Millisecond
+	}
+	return o
 }
 
 // A Report is what a Worker says: at least one for each command, and two for each transaction, but for those that are done
 // together: they are acknowledged by one report, with the last of them.
 type Report struct {
-	Event string // ready, opened, begun, acknowledged, held, verified, closed, failed, died
-	N     uint64 // a transaction
-	Error string // failed: the error
+	Event   string // ready, opened, begun, acknowledged, held, verified, closed, failed, died
+	N       uint64 // a transaction
+	Durable uint64 // acknowledged, failed: the newest transaction that was promised to survive a power loss
+	Error   string // failed: the error
 
 	// After an error of an open database: whether it was ErrFailed, whether the next transaction was refused with it too, and what
 	// readers see, which must be the last published transaction.
@@ -73,15 +81,16 @@ type Worker struct {
 	// Sabotage makes the mistakes of Setup.Bugs.
 	Sabotage func(o *mmdb.Options, bugs uint32)
 
-	db      *mmdb.DB
-	ledger  *Ledger
-	clients int
-	held    *mmdb.Tx // a reader
-	heldN   uint64
+	db     *mmdb.DB
+	ledger *Ledger
+	setup  Setup
+	held   *mmdb.Tx // a reader
+	heldN  uint64
 
-	mu   sync.Mutex
-	last uint64 // the newest transaction that was acknowledged
-	out  *json.Encoder
+	mu      sync.Mutex
+	last    uint64 // the newest transaction that was acknowledged
+	durable uint64 // the newest one that was promised to survive a power loss
+	out     *json.Encoder
 }
 
 // Serve does what the commands from in say and reports to out, until in ends.
@@ -118,15 +127,15 @@ func (w *Worker) do(c *Command) error {
 		return w.open(c)
 	case "run":
 		w.ledger.Fork(w.last, c.Seed)
-		return w.crowd(w.clients, math.MaxInt, true)
+		return w.crowd(max(1, w.setup.Clients), math.MaxInt, true)
 	case "commit":
 		w.ledger.Fork(w.last, c.Seed)
 		return w.crowd(1, 1, true)
 	case "together":
 		w.ledger.Fork(w.last, c.Seed)
-		err := w.crowd(w.clients, 1, false)
+		err := w.crowd(max(1, w.setup.Clients), 1, false)
 		if err == nil {
-			w.say(Report{Event: "acknowledged", N: w.last})
+			w.say(Report{Event: "acknowledged", N: w.last, Durable: w.durable})
 		}
 		return err
 	case "hold":
@@ -155,10 +164,10 @@ func (w *Worker) open(c *Command) error {
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
-	w.db, w.ledger, w.clients = db, c.Ledger, max(1, c.Setup.Clients)
+	w.db, w.ledger, w.setup = db, c.Ledger, c.Setup
 	return db.View(func(tx *mmdb.Tx) error {
 		w.last, _, err = w.ledger.Last(tx)
-		if err == nil {
+		if w.durable = w.last; err == nil {
 			w.say(Report{Event: "opened", N: w.last})
 		}
 		return err
@@ -197,12 +206,16 @@ func (w *Worker) crowd(clients, n int, tell bool) error {
 // commit makes the next transaction, or undoes it.
 func (w *Worker) commit(tell, undo bool) error {
 	var n uint64
+	lazy := false
 	err := w.db.Update(func(tx *mmdb.Tx) error {
 		last, _, err := w.ledger.Last(tx)
 		if err != nil {
 			return err
 		}
 		n = last + 1
+		if lazy = w.setup.Lazy && n%8 != 0; w.setup.Lazy && !lazy {
+			tx.SetDurability(mmdb.Durable)
+		}
 		w.say(Report{Event: "begun", N: n})
 		if err := w.ledger.Write(tx, n); err != nil || !undo {
 			return err
@@ -211,17 +224,33 @@ func (w *Worker) commit(tell, undo bool) error {
 	})
 	switch {
 	case err == errUndo:
-		n-- // what it has read
+		n--                 // what it has read
+		lazy = w.setup.Lazy // and whoever made that
 	case err != nil:
 		return fmt.Errorf("transaction %d: %w", n, err)
 	}
-	w.mu.Lock()
-	w.last = max(w.last, n)
-	w.mu.Unlock()
+	durable := w.acknowledged(n, !lazy)
+	if lazy && n%5 == 0 {
+		if err := w.db.Sync(); err != nil {
+			return fmt.Errorf("sync after transaction %d: %w", n, err)
+		}
+		durable = w.acknowledged(n, true)
+	}
 	if tell {
-		w.say(Report{Event: "acknowledged", N: n})
+		w.say(Report{Event: "acknowledged", N: n, Durable: durable})
 	}
 	return nil
+}
+
+// acknowledged notes a promise of transaction n, and returns the newest that was promised to survive a power loss.
+func (w *Worker) acknowledged(n uint64, durable bool) uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.last = max(w.last, n)
+	if durable {
+		w.durable = max(w.durable, n)
+	}
+	return w.durable
 }
 
 // hold begins a read transaction that stays open until the database is closed.
@@ -269,7 +298,7 @@ func (w *Worker) close() error {
 
 // fail reports err, what the next transaction gets, and what readers see.
 func (w *Worker) fail(err error) {
-	r := Report{Event: "failed", N: w.last, Error: err.Error(), Failed: errors.Is(err, mmdb.ErrFailed)}
+	r := Report{Event: "failed", N: w.last, Durable: w.durable, Error: err.Error(), Failed: errors.Is(err, mmdb.ErrFailed)}
 	if w.db != nil {
 		r.Refused = errors.Is(w.db.Update(func(*mmdb.Tx) error { return nil }), mmdb.ErrFailed)
 		err := w.db.View(func(tx *mmdb.Tx) error {

@@ -136,7 +136,7 @@ func (st *Store) syncFile(s *snapshot) error {
 		st.window.reset(s.meta.Commit)
 		return nil
 	}
-	if err := st.file.Sync(); err != nil {
+	if err := firstError(st.file.Sync(), st.besideFailed()); err != nil {
 		return st.fail(fmt.Errorf("flush: %w", err))
 	}
 	st.window.reset(s.meta.Commit)
@@ -150,6 +150,7 @@ type syncer struct {
 	urgent chan struct{} // there is much
 	stop   chan struct{}
 	ended  chan struct{}
+	beside sync.Mutex // held during a flush beside commits, until its failure is known
 }
 
 // wake tells the syncer of st, which it starts if need be, that a lazy commit was made.
@@ -194,14 +195,31 @@ func (s *syncer) run(st *Store) {
 			continue
 		}
 		// Most of it goes out while commits go on; what they have written meanwhile is what holds them up.
-		if err := st.file.Sync(); err != nil {
-			st.fail(fmt.Errorf("flush: %w", err))
+		if st.flushBeside() != nil {
 			return
 		}
 		if st.Sync() != nil {
 			return
 		}
 	}
+}
+
+// flushBeside flushes the file without owning the flight.
+func (st *Store) flushBeside() error {
+	st.syncer.beside.Lock()
+	defer st.syncer.beside.Unlock()
+	if err := st.file.Sync(); err != nil {
+		return st.fail(fmt.Errorf("flush: %w", err))
+	}
+	return nil
+}
+
+// besideFailed waits for a flush beside commits, and returns the error that it or another failed with. The kernel tells that a
+// write was lost only once, to one of the flushes that are in progress: another one is no proof until that is known.
+func (st *Store) besideFailed() error {
+	st.syncer.beside.Lock()
+	defer st.syncer.beside.Unlock()
+	return st.failed()
 }
 
 // end stops the syncer, if it was started.

@@ -3,6 +3,8 @@ package tx
 import (
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -219,4 +221,33 @@ func TestALazyDatabaseThatIsFullUsesWhatItHasFreed(t *testing.T) {
 	}
 	checkStore(t, st)
 	wantImage(t, readAll(t, st.Path()), 0)
+}
+
+// The kernel tells a failed write to one flush only. While the one in the background runs, no other is a proof: a durable
+// commit waits for how it ends.
+func TestADurableCommitWaitsForTheFlushBesideIt(t *testing.T) {
+	held, open := make(chan struct{}), make(chan error)
+	var armed atomic.Bool
+	seam := func(op mmapfile.Op, do func(mmapfile.Op) (int, error)) (int, error) {
+		if op.Kind == mmapfile.OpSync && armed.CompareAndSwap(true, false) {
+			held <- struct{}{}
+			return 0, <-open
+		}
+		return do(op)
+	}
+	st := openStore(t, newPath(t), &Options{Seam: seam, SyncInterval: time.Millisecond})
+	noError(t, putKeys(st, 0, 10))
+	armed.Store(true)
+	noError(t, st.Update(func(tx *Tx) error {
+		tx.SetDurability(Lazy)
+		return putInto(tx, 10, 20)
+	}))
+	<-held
+	durable := later(func() error { return putKeys(st, 20, 30) })
+	stillRuns(t, durable)
+	synced := later(st.Sync)
+	open <- syscall.EIO
+	wantError(t, <-durable, ErrFailed)
+	wantError(t, <-synced, ErrFailed)
+	wantKeys(t, st, 20)
 }

@@ -103,7 +103,7 @@ func (st *Store) flushRange(m *mmapfile.Mapping, from, n int64) error {
 	if st.sabotaged(BugNoFlush) {
 		return nil
 	}
-	return m.Sync(from, n)
+	return firstError(m.Sync(from, n), st.besideFailed())
 }
 
 // writeMeta writes the meta to its slot, and makes sure, the first time, that the mapping shows what was written.

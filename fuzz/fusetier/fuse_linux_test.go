@@ -42,8 +42,9 @@ type bench struct {
 	path    string
 	ledger  *fuzz.Ledger
 	exists  bool
-	lo, hi  uint64
-	clients int   // of the worker
+	lo, hi  uint64 // the transactions that the database may hold
+	last    uint64 // the newest one that readers see
+	setup   fuzz.Setup
 	initial int64 // bytes of the file that were written before it became a database
 
 	story []string // what happened in this cycle and the one before
@@ -147,7 +148,7 @@ func (b *bench) newDevice() error {
 	b.vol = &fuzz.Volume{Kind: "ext4", File: filepath.Join(dir, deviceName), Dir: dir + "-mnt"}
 	b.path = filepath.Join(b.vol.Dir, "db")
 	b.ledger = fuzz.NewLedger(120, 0)
-	b.lo, b.hi, b.exists, b.initial = 0, 0, false, 0
+	b.lo, b.hi, b.last, b.exists, b.initial = 0, 0, 0, false, 0
 	if err := b.vol.Mount(); err != nil || b.devices%2 == 0 {
 		return err
 	}
@@ -196,8 +197,8 @@ func (b *bench) open() (failed string, err error) {
 		return "", wrong("the database was created: %v", err)
 	}
 	setup := fuzz.SetupOf(b.rng.Uint64())
-	setup.Bugs, setup.Die, setup.Initial = uint32(b.bugs), b.rng.IntN(3) == 0, b.initial
-	b.clients = setup.Clients
+	setup.Bugs, setup.Die, setup.Initial = uint32(b.bugs), !setup.Lazy && b.rng.IntN(3) == 0, b.initial
+	b.setup = setup
 	r, err := b.worker.Do(fuzz.Command{Do: "open", Path: b.path, Setup: setup, Ledger: b.ledger})
 	b.note("open %+v: %s %d %s, %v", setup, r.Event, r.N, r.Error, err)
 	if err != nil || r.Event != "opened" {
@@ -206,7 +207,7 @@ func (b *bench) open() (failed string, err error) {
 	if r.N < b.lo || r.N > b.hi {
 		return "", wrong("transaction %d was found, from %d to %d are possible", r.N, b.lo, b.hi)
 	}
-	b.lo, b.hi, b.exists = r.N, r.N, true
+	b.lo, b.hi, b.last, b.exists = r.N, r.N, r.N, true
 	return "", nil
 }
 
@@ -233,11 +234,11 @@ func (b *bench) verify() error {
 // commit does one more transaction, or one of each client at once, and reports whether that worked.
 func (b *bench) commit() (fuzz.Report, error) {
 	seed := b.rng.Uint64()
-	b.ledger.Fork(b.lo, seed)
+	b.ledger.Fork(b.last, seed)
 	do := "commit"
-	b.hi = b.lo + 1
-	if b.clients > 1 && b.rng.IntN(3) > 0 {
-		do, b.hi = "together", b.lo+uint64(b.clients)
+	b.hi = b.last + 1
+	if b.setup.Clients > 1 && b.rng.IntN(3) > 0 {
+		do, b.hi = "together", b.last+uint64(b.setup.Clients)
 	}
 	r, err := b.worker.Do(fuzz.Command{Do: do, Seed: seed})
 	b.note("%s: %s %d %s, %v", do, r.Event, r.N, r.Error, err)
@@ -245,9 +246,9 @@ func (b *bench) commit() (fuzz.Report, error) {
 	case err != nil:
 	case r.Event == "acknowledged" && r.N != b.hi:
 		return r, wrong("transaction %d was acknowledged, all up to %d should be", r.N, b.hi)
-	case r.Event == "acknowledged" || r.Event == "failed" && r.N > b.lo: // before some failed others may have landed
-		b.acknowledged += int(r.N - b.lo)
-		b.lo = r.N
+	case r.Event == "acknowledged", r.Event == "failed" && r.N > b.last: // before some failed others may have landed
+		b.acknowledged += int(r.N - b.last)
+		b.last, b.lo = r.N, max(b.lo, r.Durable)
 	}
 	return r, err
 }
@@ -324,8 +325,8 @@ func (b *bench) afterFailure(r fuzz.Report, f Fault) error {
 	case r.ReaderError != "":
 		return wrong("after %q a reader got %q", r.Error, r.ReaderError)
 	}
-	defer func(hi uint64) { b.hi = hi }(b.hi)
-	b.hi = b.lo // readers go on with what was published
+	defer func(lo, hi uint64) { b.lo, b.hi = lo, hi }(b.lo, b.hi)
+	b.lo, b.hi = b.last, b.last // readers go on with what was published
 	return b.verify()
 }
 
