@@ -16,6 +16,13 @@
 // A program that opens the file loads the last checkpoint (LoadCheckpoint), repeats the
 // commits since (Replay), reclaims, and sets the high water (SetHighWater).
 //
+// # Placement
+//
+// What bounds random writes is how many separate runs reach the device, so Alloc lays a
+// commit out in few: the shortest run that holds it, else the longest ones. SetTarget lets
+// the file grow before short runs are used, and Sparsest names stretches with few pages in
+// use, which a commit can carry along.
+//
 // # The reuse rule
 //
 // A snapshot r reaches a page that was born in r or before and died after r. So:

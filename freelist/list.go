@@ -36,7 +36,7 @@ type List struct {
 	newest page.Commit // the highest commit number seen, for CheckpointBound
 
 	runs []Extent // buffer of Alloc
-	hand page.No  // where Sparsest goes on
+	hand page.No  // how many chunks Sparsest has looked at
 }
 
 // New returns a list without free or pending pages, for a file whose data begins at

@@ -11,11 +11,22 @@ import (
 
 	"mmdb"
 	"mmdb/mmapfile"
+	"mmdb/tx"
 )
 
 // crashOptions returns the options of the workload with this seed: mostly the
-// defaults, else two flushes, spilling, or another page size.
-func crashOptions(seed uint64) mmdb.Options {
+// defaults, else two flushes, spilling, or another page size. Some carry pages along.
+func crashOptions(seed uint64) mmdb.Options { return carrying(seed, plainOptions(seed)) }
+
+// carrying makes every third database carry pages along with each commit.
+func carrying(seed uint64, o mmdb.Options) mmdb.Options {
+	if seed%3 == 1 || seed%6 == 3 {
+		tx.Sabotage(&o, tx.EagerCarry)
+	}
+	return o
+}
+
+func plainOptions(seed uint64) mmdb.Options {
 	switch seed % 6 {
 	case 2:
 		return mmdb.Options{TwoPhase: true}

@@ -20,7 +20,7 @@ func crowdOptions(seed uint64) mmdb.Options {
 	case 5:
 		o.PageSize = 16384
 	}
-	return o
+	return carrying(seed, o)
 }
 
 // crowdTrace records clients that commit at once, in two sessions.

@@ -52,7 +52,7 @@ func TestModelOperations(t *testing.T) {
 			profile = LongProfile
 		}
 		ops := Generate(FromSeed(seed, 1<<30), profile, 600)
-		if !t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { runOps(t, imageDir(t), modelOptions(seed), ops) }) {
+		if !t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { runOps(t, imageDir(t), carrying(seed, modelOptions(seed)), ops) }) {
 			t.Fatalf("to see it again: go test ./fuzz -run '^TestModelOperations$' -model.seed=%d", seed)
 		}
 		count += len(ops)

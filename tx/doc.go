@@ -54,7 +54,7 @@
 // # Order of reading
 //
 // store.go and snapshot.go, readers.go, tx.go; then search.go, cursor.go, bucket.go, nest.go and put.go, split.go, spread.go,
-// delete.go for the trees; writetx.go, group.go, writer.go, fold.go, seal.go, commit.go, flight.go for the commit; space.go and grow.go for
+// delete.go for the trees; writetx.go, group.go, writer.go, fold.go, seal.go, commit.go, flight.go for the commit; place.go and carry.go for where its pages go; space.go and grow.go for
 // free space and the file; create.go, open.go, distrust.go and recover.go for its life; walk.go and check.go for what
 // must hold; salvage.go and its files for damaged files.
 //

@@ -57,6 +57,10 @@ type Options struct {
 	// which is what random writes cost most on a device. At 1 pages go into any hole: the file is as small as it can
 	// be. Zero is 1.5. Commits of much of the database, and databases of less than some megabytes, take less.
 	Slack float64
+	// Carry makes commits of some dozens of pages move others along when long free runs are scarce, so that they are
+	// written in a few runs also after many random changes, at the price of up to twice as many pages. It pays where a run
+	// costs as much as some ten pages or more: on network volumes and disks, not on fast local drives.
+	Carry bool
 	// Guard gives each read transaction a mapping of its own, unmapped when it ends, so that a use of a slice after its
 	// transaction faults at once instead of now and then. It is for the tests of programs that use mmdb: a transaction
 	// then costs some tens of microseconds.

@@ -32,6 +32,9 @@ const (
 	BugVerifyNewest                    // recovery verifies only the newest of several commits that were not flushed
 )
 
+// EagerCarry is no mistake: every function carries pages along, in a database of any size.
+const EagerCarry Bug = 1 << 31
+
 // Sabotage switches mistakes on in databases opened with o. It is for the crash suite.
 func Sabotage(o *Options, bugs Bug) { o.bugs = bugs }
 

@@ -17,6 +17,7 @@ type Stats struct {
 	Writes        uint64        // write calls for pages and commit records
 	PagesWritten  uint64        // pages of trees and overflow runs
 	PagesSpilled  uint64        // of those, written ahead of a commit
+	PagesCarried  uint64        // of those, moved along without a change (Options.Carry)
 	PagesVerified uint64        // pages whose checksum and structure were verified, in ended transactions
 	FreePages     uint64        // pages that the next commit may use (0 before the first write transaction)
 	PendingPages  uint64        // pages that are free but pinned by a snapshot (0 likewise)
@@ -27,15 +28,16 @@ type Stats struct {
 type TxStats struct {
 	PagesVerified uint64 // pages whose checksum and structure were verified
 	PagesSpilled  uint64 // pages written ahead of the commit
+	PagesCarried  uint64 // pages that the commit moves along without a change (Options.Carry)
 	PagesFreed    uint64 // pages of earlier commits that this one frees
 	DirtyBytes    int64  // bytes of changed pages in memory now
 }
 
 // counters are the live form of Stats.
 type counters struct {
-	commits, flushes, writes, pagesWritten, pagesSpilled, pagesVerified, rejected atomic.Uint64
-	freePages, pendingPages                                                       atomic.Uint64
-	updates, largestGroup, flushTime, longestFlush                                atomic.Uint64
+	commits, flushes, writes, pagesWritten, pagesSpilled, pagesCarried, pagesVerified, rejected atomic.Uint64
+	freePages, pendingPages                                                                     atomic.Uint64
+	updates, largestGroup, flushTime, longestFlush                                              atomic.Uint64
 }
 
 // landed counts a commit of n functions, which took d to reach the device. Commits land one after the other.
@@ -51,6 +53,9 @@ func (c *counters) landed(n int, d time.Duration) {
 func (c *counters) add(t *TxStats) {
 	if t.PagesVerified != 0 {
 		c.pagesVerified.Add(t.PagesVerified)
+	}
+	if t.PagesCarried != 0 {
+		c.pagesCarried.Add(t.PagesCarried)
 	}
 	if t.PagesSpilled != 0 {
 		c.pagesSpilled.Add(t.PagesSpilled)
@@ -72,6 +77,7 @@ func (st *Store) Stats() Stats {
 		Writes:        c.writes.Load(),
 		PagesWritten:  c.pagesWritten.Load(),
 		PagesSpilled:  c.pagesSpilled.Load(),
+		PagesCarried:  c.pagesCarried.Load(),
 		PagesVerified: c.pagesVerified.Load(),
 		FreePages:     c.freePages.Load(),
 		PendingPages:  c.pendingPages.Load(),

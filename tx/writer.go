@@ -47,6 +47,8 @@ type writer struct {
 	units    []uint32
 	ordered  []uint32
 	batch    batch
+	chunks   []freelist.Chunk
+	pinned   []page.Commit
 	buf      []byte
 	bufs     [][]byte
 	one      [1][]byte // for a write of one buffer
