@@ -294,3 +294,17 @@ func TestBackupCanBeStopped(t *testing.T) {
 		wantNames(t, dir)
 	})
 }
+
+// Lazy commits, which are not on the device yet, are in a backup, which is.
+func TestBackupOfLazyCommits(t *testing.T) {
+	both(t, func(t *testing.T, o BackupOptions) {
+		st := openStore(t, newPath(t), &Options{Durability: Lazy, SyncInterval: -1})
+		for i := range 50 {
+			noError(t, putKeys(st, i*6, i*6+6))
+		}
+		to := filepath.Join(t.TempDir(), "copy")
+		_, err := st.Backup(to, o)
+		noError(t, err)
+		checkFile(t, to, 300)
+	})
+}
