@@ -1,7 +1,7 @@
 package freelist
 
 // manyRuns is how many runs bestFit compares at most.
-const manyRuns = 64
+const manyRuns = 8
 
 // bestFit returns the shortest free run of at least n pages, the one that stands first in the file when there are
 // several. In a large file it is the shortest of the first that are long enough.
