@@ -122,8 +122,8 @@ func (w *writer) chooseFlush(g *group) *flight {
 // chainFactor times what the list takes: so the list costs a commit a fixed share of what the commit writes anyway,
 // and an open reads few records.
 const (
-	chainFactor = 16
-	chainMin    = 64
+	chainFactor = 4
+	chainMin    = 32
 	chainMax    = 4096
 	chainShare  = 64 // of the file's pages, one in so many may be such records while lazy commits are not durable
 )

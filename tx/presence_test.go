@@ -362,11 +362,6 @@ func (s *sharer) do(what string) {
 	}
 }
 
-func (s *sharer) end() {
-	s.t.Helper()
-	noError(s.t, errors.Join(s.in.Close(), s.cmd.Wait()))
-}
-
 // The same in two real processes: they see each other's commits, and one that is killed leaves nothing behind.
 func TestTwoProcesses(t *testing.T) {
 	path := memoryPathOf(t)

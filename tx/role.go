@@ -37,7 +37,7 @@ const (
 	reapTime = 500 * time.Millisecond
 )
 
-// takeRole makes this process the writer. The caller holds the writer lock of the process. A nil ctx waits for ever.
+// takeRole makes this process the writer. The caller holds the writer lock of the process.
 func (st *Store) takeRole(ctx context.Context) (err error) {
 	r := &st.role
 	if st.shared == nil || r.held {
@@ -101,7 +101,7 @@ func (st *Store) waitRole(ctx context.Context) error {
 
 // sleep waits for d, or gives up when ctx ends.
 func sleep(ctx context.Context, d time.Duration) error {
-	if ctx == nil {
+	if ctx.Done() == nil {
 		time.Sleep(d)
 		return nil
 	}

@@ -2,6 +2,7 @@ package tx
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 
 	"mmdb/freelist"
@@ -78,7 +79,7 @@ func (w *salvageWriter) begin() (err error) {
 	}
 	if w.tx == nil {
 		w.open, w.size = map[page.Tree]*Bucket{}, 0
-		w.tx, err = w.dst.beginWrite(nil, true)
+		w.tx, err = w.dst.beginWrite(context.Background(), true)
 	}
 	return err
 }

@@ -209,7 +209,7 @@ func (st *Store) beginRead(t *Tx) error {
 // Begin starts a transaction that the caller ends with Commit or Rollback. A write transaction waits for the one before it.
 func (st *Store) Begin(writable bool) (t *Tx, err error) {
 	if writable {
-		return st.beginWrite(nil, true)
+		return st.beginWrite(context.Background(), true)
 	}
 	defer st.guard(enter(), &err)
 	t = new(Tx)
@@ -221,9 +221,9 @@ func (st *Store) Begin(writable bool) (t *Tx, err error) {
 
 // Update calls fn with a write transaction and commits it. When fn returns an error or panics, nothing is changed.
 // When Update returns nil the changes are durable.
-func (st *Store) Update(fn func(*Tx) error) error { return st.UpdateContext(nil, fn) }
+func (st *Store) Update(fn func(*Tx) error) error { return st.UpdateContext(context.Background(), fn) }
 
-// UpdateContext is Update, which gives up with ctx's error if ctx ends before fn could begin. A nil ctx never ends.
+// UpdateContext is Update, which gives up with ctx's error if ctx ends before fn could begin.
 func (st *Store) UpdateContext(ctx context.Context, fn func(*Tx) error) error {
 	t, err := st.beginWrite(ctx, false)
 	if err != nil {

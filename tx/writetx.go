@@ -8,7 +8,7 @@ import (
 )
 
 // beginWrite takes the writer lock and starts a transaction on top of all that ran before. One that is alone in its commit
-// waits until that is published. A nil ctx waits for ever.
+// waits until that is published.
 func (st *Store) beginWrite(ctx context.Context, alone bool) (*Tx, error) {
 	if st.readOnly {
 		return nil, ErrDatabaseReadOnly
@@ -29,7 +29,7 @@ func (st *Store) beginWrite(ctx context.Context, alone bool) (*Tx, error) {
 
 // lock takes the writer lock, or gives up when ctx ends.
 func (st *Store) lock(ctx context.Context) error {
-	if ctx == nil || ctx.Done() == nil {
+	if ctx.Done() == nil {
 		st.mu.Lock()
 		return nil
 	}
