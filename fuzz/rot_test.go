@@ -59,7 +59,7 @@ func TestRotInTheLastCommits(t *testing.T) {
 var shrinking = func() []Op {
 	ops := []Op{put("first", 10), {Kind: OpCommit}, put("large", 9<<20), {Kind: OpCommit}}
 	ops = append(ops, Op{Kind: OpDelete, Path: []string{"A"}, Key: []byte("large")}, Op{Kind: OpCommit})
-	for i := range 60 {
+	for i := range 140 {
 		ops = append(ops, put(fmt.Sprint("key", i%7), 10+i), Op{Kind: OpCommit})
 	}
 	return ops
