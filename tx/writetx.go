@@ -209,8 +209,10 @@ func (t *Tx) join() (changed bool, err error) {
 	if err := firstError(t.err, w.broken, st.failed()); err != nil {
 		return false, err
 	}
-	if err := t.carry(); err != nil {
-		return false, err
+	if t.root.changed() {
+		if err := t.carry(); err != nil {
+			return false, err
+		}
 	}
 	if err := t.root.fold(); err != nil {
 		return false, err
