@@ -54,6 +54,12 @@
 // Clients run as the scheduler lets them, so a failure may not come again with its seed: its image is kept, and the
 // test prints the last events.
 //
+// # Several processes
+//
+// TestProcessesShareADatabase has four processes with readers and writers on one database, some of them lazy, and kills and stops them at
+// random. What a transaction writes follows from its number, so every reader can compare all that it sees with what one commit left, and
+// once more after a while.
+//
 // # Teeth
 //
 // That nothing is found proves little unless the suite can find something.

@@ -51,11 +51,18 @@
 //
 // A read error is never taken for an absent key (I13): calls without an error result keep it in the transaction.
 //
+// # Several processes
+//
+// Processes that have a database open share the reader table, in a lock file beside it (lockfile.go), and take turns at writing (role.go). Who
+// is one of them is told by locks of bytes of the database file (presence.go). A process finds that another one has published when it begins
+// a read, and takes the newer commit for its snapshot (refresh.go). All that is published is in the file, and durable before the writer's
+// byte is given away. Who takes the byte from a dead process recovers the file as an open does, under the eyes of readers.
+//
 // # Order of reading
 //
 // store.go and snapshot.go, readers.go, tx.go; then search.go, cursor.go, bucket.go, nest.go and put.go, split.go, spread.go,
 // delete.go for the trees; writetx.go, group.go, writer.go, fold.go, seal.go, commit.go, flight.go for the commit; place.go and carry.go for where its pages go; space.go and grow.go for
-// free space and the file; create.go, open.go, distrust.go and recover.go for its life; walk.go and check.go for what
+// free space and the file; presence.go, lockfile.go, lockopen.go, refresh.go and role.go for several processes; create.go, open.go, distrust.go and recover.go for its life; walk.go and check.go for what
 // must hold; salvage.go and its files for damaged files.
 //
 // Package tx knows nothing of the public DB type, and leaves bytes on disk to page, free space to freelist and the

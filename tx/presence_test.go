@@ -406,3 +406,69 @@ func waitFor(t *testing.T, what string, is func() bool) {
 		}
 	}
 }
+
+// end ends the process in order.
+func (s *sharer) end() {
+	s.t.Helper()
+	noError(s.t, errors.Join(s.in.Close(), s.cmd.Wait()))
+}
+
+// nobodysReader returns a command that plays childShare for path as a user who has no rights of his own.
+func nobodysReader(t *testing.T, path string) *exec.Cmd {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can be another user")
+	}
+	self, err := os.Executable()
+	noError(t, err)
+	dir := t.TempDir()
+	copied := filepath.Join(dir, "program")
+	noError(t, os.WriteFile(copied, readAll(t, self), 0o755))
+	noError(t, errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.Chmod(filepath.Dir(path), 0o755)))
+	cmd := childCommand(t, "share", path, "read-only")
+	cmd.Path = copied
+	asNobody(cmd)
+	return cmd
+}
+
+// A reader that can't write to the lock file is refused while others have the database open. If nobody has, it reads, and nobody writes
+// meanwhile. If it may write to the lock file, it is a reader like others.
+func TestReaderWithoutTheRightToWrite(t *testing.T) {
+	path := memoryPathOf(t)
+	st, err := Open(path, 0o644, quick())
+	noError(t, err)
+	noError(t, putKeys(st, 0, 10))
+	s := startSharer(t, nobodysReader(t, path))
+	if l := s.line(); !strings.Contains(l, path+lockSuffix) || !strings.Contains(l, "permission") {
+		t.Error("it says", l)
+	}
+	s.end()
+	noError(t, st.Close())
+
+	s = startSharer(t, nobodysReader(t, path))
+	if l := s.line(); l != "open" {
+		t.Fatal(l)
+	}
+	s.do("read 10")
+	_, err = Open(path, 0o600, &Options{Timeout: 20 * time.Millisecond})
+	wantError(t, err, ErrTimeout)
+	ro := openStore(t, path, &Options{ReadOnly: true, Timeout: time.Minute})
+	wantKeys(t, ro, 10)
+	noError(t, ro.Close())
+	s.end()
+
+	st = openStore(t, path, quick())
+	noError(t, os.Chmod(lockPath(st), 0o666))
+	s = startSharer(t, nobodysReader(t, path))
+	if l := s.line(); l != "open" {
+		t.Fatal(l)
+	}
+	s.do("hold")
+	noError(t, putKeys(st, 10, 20))
+	s.do("read 20")
+	if list, err := st.Readers(); len(list) != 1 || err != nil {
+		t.Errorf("readers: %+v %v", list, err)
+	}
+	noError(t, s.cmd.Process.Kill())
+	_ = s.cmd.Wait()
+}

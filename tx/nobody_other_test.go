@@ -1,0 +1,7 @@
+//go:build !unix
+
+package tx
+
+import "os/exec"
+
+func asNobody(*exec.Cmd) {}
