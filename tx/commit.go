@@ -49,8 +49,8 @@ func (w *writer) writeGroup(g *group) (err error) {
 	}
 	w.commit = g.last
 	w.gather(g.root.Root)
-	rec := page.Record{PageSize: uint32(w.st.pageSize), Salt: w.st.salt, Commit: g.last, Base: w.st.window.base(),
-		Prev: w.chain[len(w.chain)-1], NextTree: w.nextTree, Checkpoint: w.checkpointDue()}
+	rec := page.Record{PageSize: uint32(w.st.pageSize), Salt: w.st.salt, Commit: g.last, Prev: w.chain[len(w.chain)-1], NextTree: w.nextTree,
+		Checkpoint: w.checkpointDue()}
 	if err := w.endFreed(&rec); err != nil {
 		return err
 	}
@@ -71,9 +71,6 @@ func (w *writer) writeGroup(g *group) (err error) {
 	rec.Root = g.root
 	rec.Root.Root = w.resolve(rec.Root.Root)
 	f := w.chooseFlush(g)
-	if f.twoPhase {
-		rec.Base = rec.Commit
-	}
 	link, err := w.writeRecord(&rec, nos[len(nos)-1], space)
 	if err != nil {
 		return err
@@ -93,7 +90,7 @@ func (w *writer) takeOff(f *flight, rec *page.Record, link page.Link) {
 	}
 	f.slot = w.targetSlot()
 	f.old = w.slots[f.slot]
-	w.slots[f.slot] = metaSlot{valid: true, meta: f.meta, alone: f.twoPhase || w.st.window.base() == w.tip.meta.Commit}
+	w.slots[f.slot] = metaSlot{valid: true, meta: f.meta, alone: f.twoPhase || rec.Base == w.tip.meta.Commit}
 	if rec.Checkpoint {
 		w.chain = w.chain[:0]
 	}
@@ -178,6 +175,10 @@ func (w *writer) recordSpace(rec *page.Record) uint32 {
 // writeRecord completes rec with what was written and writes it at page no, where space pages are set aside, or
 // elsewhere if that is too small.
 func (w *writer) writeRecord(rec *page.Record, no page.No, space uint32) (page.Link, error) {
+	// The base is only known now: when space is short, placing flushes the lazy commits, and what only they needed is used again.
+	if rec.Base = w.st.window.base(); w.st.flight.twoPhase {
+		rec.Base = rec.Commit
+	}
 	rec.HighWater = w.space.HighWater()
 	rec.Digest = w.endWritten()
 	w.sections[0] = freelist.AppendExtents(w.sections[0][:0], w.extents)

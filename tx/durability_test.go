@@ -1,6 +1,7 @@
 package tx
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
@@ -250,4 +251,39 @@ func TestADurableCommitWaitsForTheFlushBesideIt(t *testing.T) {
 	wantError(t, <-durable, ErrFailed)
 	wantError(t, <-synced, ErrFailed)
 	wantKeys(t, st, 20)
+}
+
+// When space runs short while a group is sealed, lazy commits are flushed, and what only they needed is used again: the new commit must
+// not be based on what was durable before, or recovery misses those pages and rejects it.
+func TestACommitThatFlushedForSpaceIsWhole(t *testing.T) {
+	for seed := range uint64(8) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		path, full := memoryPath(t), 0
+		st := openStore(t, path, &Options{MaxSize: 60 * 4096, Durability: Lazy, SyncInterval: -1, Exclusive: true})
+		for i := range 60 {
+			err := st.Update(func(tx *Tx) error {
+				if rng.IntN(4) == 0 {
+					tx.SetDurability(Durable)
+				}
+				return errors.Join(largeInto(tx, fmt.Sprint(rng.IntN(6)), rng.IntN(24000)), largeInto(tx, "last", i))
+			})
+			if errors.Is(err, ErrMaxSizeReached) {
+				full++
+				continue
+			}
+			noError(t, err)
+			dead := openStore(t, writeFile(t, readAll(t, path)), nil) // as if the process had died here
+			noError(t, dead.View(func(tx *Tx) error {
+				if n := len(tx.Bucket([]byte("z")).Get([]byte("last"))); n != i {
+					t.Fatalf("seed %d: commit %d was lost, %d is there", seed, i, n)
+				}
+				return nil
+			}))
+			checkStore(t, dead)
+			noError(t, dead.Close())
+		}
+		if full == 0 {
+			t.Errorf("seed %d: the database was never full", seed)
+		}
+	}
 }
