@@ -158,13 +158,13 @@ func (st *Store) endView(t *Tx, err *error) {
 	if r != nil && *err == nil {
 		panic(r)
 	}
-	st.pool.Put(t)
 }
 
 // leaveView is the last that a View does. A slot in a lock file that was cut short faults when the transaction ends.
 func (st *Store) leaveView(t *Tx, old bool, err *error) {
 	setFault(old)
-	if t.store == nil {
+	if t.store == nil { // it has ended, and nobody uses t any more
+		st.pool.Put(t)
 		return
 	}
 	if r := recover(); r != nil {
