@@ -49,7 +49,7 @@ var layers = map[string]layer{
 }
 
 // libraryModules are the packages of other modules that a library package may import.
-var libraryModules = []string{"golang.org/x/sys/unix", "github.com/cespare/xxhash/v2"}
+var libraryModules = []string{"golang.org/x/sys/unix", "github.com/cespare/xxhash/v2", "github.com/google/btree"}
 
 // unsafeFiles are the files that may import unsafe.
 var unsafeFiles = []string{"mmapfile/memory.go", "mmapfile/memory_test.go", "mmapfile/pin_linux.go"}

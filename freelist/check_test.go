@@ -102,10 +102,9 @@ func validatePending(t testing.TB, l *List) {
 	if pages != l.PendingPages() {
 		t.Fatalf("%d pages pending, counted %d", pages, l.PendingPages())
 	}
-	for i, s := range append(slices.Clone(l.pins), l.fresh) {
-		if i > 0 && l.pins[i-1].commit >= s.commit {
-			t.Fatalf("pins out of order: %d, %d", l.pins[i-1].commit, s.commit)
-		}
+	sets := []*pinSet{&l.fresh}
+	l.pins.Ascend(func(s *pinSet) bool { sets = append(sets, s); return true })
+	for _, s := range sets {
 		under := uint64(0)
 		for _, p := range s.extents {
 			if under += p.Len; s.commit != unfiled && (s.commit < p.Born || s.commit >= p.Died) {

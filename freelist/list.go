@@ -5,6 +5,8 @@ import (
 	"iter"
 	"slices"
 
+	"github.com/google/btree"
+
 	"mmdb/page"
 )
 
@@ -25,13 +27,14 @@ type List struct {
 	target    page.No // Alloc raises the high water up to here before it breaks up a commit
 
 	free    pageSet
-	pending pageSet // all pages of the extents below
-	pins    []pinSet
-	fresh   pinSet      // pending extents not looked at yet
-	gone    []pinSet    // buffer of Reclaim
-	spare   [][]Pending // empty buffers for pin sets
-	cut     bool        // Take has taken pages that extents of pins and fresh still name
-	kept    int         // extents of fresh when that was last put right
+	pending pageSet                // all pages of the extents below
+	pins    *btree.BTreeG[*pinSet] // by commit: there is one for each reader that holds something back
+	fresh   pinSet                 // pending extents not looked at yet
+	gone    []*pinSet              // buffer of Reclaim
+	probe   pinSet                 // what pins is searched with
+	spare   []*pinSet              // empty ones, to be used again
+	cut     bool                   // Take has taken pages that extents of pins and fresh still name
+	kept    int                    // extents of fresh when that was last put right
 
 	newest page.Commit // the highest commit number seen, for CheckpointBound
 
@@ -53,7 +56,7 @@ func New(first, highWater page.No) *List {
 // clear forgets all free and pending extents.
 func (l *List) clear() {
 	l.free, l.pending = pageSet{}, pageSet{}
-	l.pins, l.fresh = nil, pinSet{commit: unfiled}
+	l.pins, l.fresh = btree.NewG(pinDegree, (*pinSet).before), pinSet{commit: unfiled}
 	l.cut, l.kept = false, 0
 }
 
@@ -88,8 +91,8 @@ func (l *List) PendingExtentsSeq() iter.Seq[Pending] { return slices.Values(l.so
 // no newer needed commit, as of the last Reclaim.
 func (l *List) PendingUnder(r page.Commit) uint64 {
 	l.putRight()
-	if i, ok := l.findPin(r); ok {
-		return l.pins[i].pages
+	if s, ok := l.findPin(r); ok {
+		return s.pages
 	}
 	return 0
 }

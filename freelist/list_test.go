@@ -52,10 +52,10 @@ func TestReclaimLooksOnlyWherePinsWent(t *testing.T) {
 		l.AddPending([]Pending{{Extent{1 + 2*i, 1}, 1, 5}, {Extent{5001 + 2*i, 1}, 5, 9}})
 	}
 	l.Reclaim([]page.Commit{3, 7})
-	i, _ := l.findPin(3)
-	set := l.pins[i].extents // kept as it is, not built anew
+	pin, _ := l.findPin(3)
+	set := pin.extents // kept as it is, not built anew
 	l.Reclaim([]page.Commit{3})
-	if i, _ := l.findPin(3); &l.pins[i].extents[0] != &set[0] || len(l.pins) != 1 || len(l.fresh.extents) != 0 {
+	if pin, _ := l.findPin(3); &pin.extents[0] != &set[0] || l.pins.Len() != 1 || len(l.fresh.extents) != 0 {
 		t.Error("the set of a commit that is needed still was rebuilt")
 	}
 	if l.PendingPages() != 1000 || l.FreePages() != 1000 {

@@ -1,8 +1,6 @@
 package freelist
 
 import (
-	"slices"
-
 	"mmdb/page"
 )
 
@@ -92,9 +90,7 @@ func (l *List) putRight() {
 		}
 	}
 	claim(&l.fresh)
-	for i := range l.pins {
-		claim(&l.pins[i])
-	}
+	l.pins.Ascend(func(s *pinSet) bool { claim(s); return true })
 	for _, p := range found {
 		l.pending.add(p.Extent)
 	}
@@ -118,9 +114,7 @@ func (l *List) claim(p Pending, found []Pending) []Pending {
 // pendingCount returns how many extents the sets hold.
 func (l *List) pendingCount() int {
 	n := len(l.fresh.extents)
-	for i := range l.pins {
-		n += len(l.pins[i].extents)
-	}
+	l.pins.Ascend(func(s *pinSet) bool { n += len(s.extents); return true })
 	return n
 }
 
@@ -128,38 +122,37 @@ func (l *List) pendingCount() int {
 func (l *List) sortedPending() []Pending {
 	l.putRight()
 	all := make([]Pending, 0, l.pendingCount())
-	for i := range l.pins {
-		all = append(all, l.pins[i].extents...)
-	}
+	l.pins.Ascend(func(s *pinSet) bool { all = append(all, s.extents...); return true })
 	return NormalizePending(append(all, l.fresh.extents...))
 }
 
-// findPin returns the place of commit r among the pins.
-func (l *List) findPin(r page.Commit) (int, bool) {
-	return slices.BinarySearchFunc(l.pins, r, func(s pinSet, r page.Commit) int {
-		switch {
-		case s.commit < r:
-			return -1
-		case s.commit > r:
-			return 1
-		}
-		return 0
-	})
+// findPin returns the set of commit r.
+func (l *List) findPin(r page.Commit) (*pinSet, bool) {
+	l.probe.commit = r
+	return l.pins.Get(&l.probe)
 }
 
-// pinSet returns the set of commit r, a new one if there is none. The pointer is good
-// until the next call.
+// pinDegree is the degree of the tree of pins: mostly there are no more than a few.
+const pinDegree = 16
+
+// before orders sets by their commits.
+func (s *pinSet) before(o *pinSet) bool { return s.commit < o.commit }
+
+// pinSet returns the set of commit r, a new one if there is none.
 func (l *List) pinSet(r page.Commit) *pinSet {
 	if r == unfiled {
 		return &l.fresh
 	}
-	i, ok := l.findPin(r)
-	if !ok {
-		s := pinSet{commit: r}
-		if n := len(l.spare); n > 0 {
-			s.extents, l.spare = l.spare[n-1], l.spare[:n-1]
-		}
-		l.pins = slices.Insert(l.pins, i, s)
+	if s, ok := l.findPin(r); ok {
+		return s
 	}
-	return &l.pins[i]
+	var s *pinSet
+	if n := len(l.spare); n > 0 {
+		s, l.spare = l.spare[n-1], l.spare[:n-1]
+	} else {
+		s = new(pinSet)
+	}
+	s.commit = r
+	l.pins.ReplaceOrInsert(s)
+	return s
 }

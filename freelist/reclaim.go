@@ -36,11 +36,12 @@ func (l *List) Reclaim(needed []page.Commit) {
 	l.look(fresh, needed)
 	l.fresh.extents, l.kept = recycled(fresh.extents), 0
 	for i, s := range l.gone {
-		l.look(s, needed)
+		l.look(*s, needed)
 		if b := recycled(s.extents); b != nil && len(l.spare) < maxSpares {
-			l.spare = append(l.spare, b)
+			*s = pinSet{extents: b}
+			l.spare = append(l.spare, s)
 		}
-		l.gone[i] = pinSet{}
+		l.gone[i] = nil
 	}
 	l.gone = l.gone[:0]
 }
@@ -55,28 +56,30 @@ func recycled(b []Pending) []Pending {
 
 // splitPins moves the pin sets whose commit is not needed from pins to gone.
 func (l *List) splitPins(needed []page.Commit) {
-	kept := 0
-	for _, s := range l.pins {
+	l.pins.Ascend(func(s *pinSet) bool {
 		for len(needed) > 0 && needed[0] < s.commit {
 			needed = needed[1:]
 		}
-		if len(needed) > 0 && needed[0] == s.commit {
-			l.pins[kept] = s
-			kept++
-		} else {
+		if len(needed) == 0 || needed[0] != s.commit {
 			l.gone = append(l.gone, s)
 		}
+		return true
+	})
+	for _, s := range l.gone {
+		l.pins.Delete(s)
 	}
-	clear(l.pins[kept:])
-	l.pins = l.pins[:kept]
 }
 
 // look frees the extents of a set that is not among the pins, or files them anew.
 func (l *List) look(s pinSet, needed []page.Commit) {
 	var run Extent // freed, not yet added
+	var pin *pinSet
 	for _, p := range s.extents {
 		if r, ok := pinOf(p, needed); ok {
-			l.pinSet(r).add(p)
+			if pin == nil || pin.commit != r {
+				pin = l.pinSet(r)
+			}
+			pin.add(p)
 			continue
 		}
 		l.pending.remove(p.Extent)
