@@ -2,6 +2,8 @@ package mmdb_test
 
 import (
 	"bytes"
+	"encoding/json"
+	"expvar"
 	"errors"
 	"fmt"
 	"log"
@@ -249,6 +251,25 @@ func ExampleDB_Stats() {
 	// Output:
 	// flushes of a commit: 1
 	// open readers: 0
+}
+
+// Stats can be encoded as JSON, so they can be published among a program's expvar variables.
+func ExampleDB_Stats_expvar() {
+	db, done := market()
+	defer done()
+
+	figures := expvar.Func(func() any { return db.Stats() })
+	expvar.Publish("market", figures) // at /debug/vars of http.DefaultServeMux
+
+	var got mmdb.Stats
+	if err := json.Unmarshal([]byte(figures.String()), &got); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("all is on the device:", got.Commit == got.DurableCommit)
+	fmt.Println("page size:", got.PageSize)
+	// Output:
+	// all is on the device: true
+	// page size: 4096
 }
 
 func ExampleDB_String() {

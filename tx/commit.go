@@ -107,7 +107,7 @@ func (w *writer) chooseFlush(g *group) *flight {
 	for i := range w.written {
 		pages += w.written[i].Len
 	}
-	f, before := &w.st.flight, w.st.window.bytes
+	f, before := &w.st.flight, w.st.window.bytes.Load()
 	f.bytes, f.size = int64(pages)<<w.st.shift, g.size
 	large := w.spilled || f.bytes > oneFlushMax
 	f.durable = g.durable || large || before+f.bytes > w.windowLimit()

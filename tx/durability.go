@@ -43,7 +43,7 @@ func (t *Tx) SetDurability(d Durability) { t.durability = d }
 // beyond a bound, the next commit is made durable.
 type window struct {
 	durable atomic.Uint64 // the newest commit known to be durable
-	bytes   int64         // what commits have written since then; who owns the flight may use it
+	bytes   atomic.Int64  // what commits have written since then; who owns the flight changes it
 }
 
 // base returns the newest commit known to be durable.
@@ -55,7 +55,7 @@ func (w *window) reset(c page.Commit) {
 	if c < w.base() {
 		return
 	}
-	w.bytes = 0
+	w.bytes.Store(0)
 	w.durable.Store(uint64(c))
 }
 
@@ -132,6 +132,7 @@ func (st *Store) syncOwned(s *snapshot) error {
 // syncFile flushes all of the file, of which s is the newest commit. The caller owns the flight.
 func (st *Store) syncFile(s *snapshot) error {
 	st.counts.flushes.Add(1)
+	from := time.Now()
 	if st.sabotaged(BugNoFlush) {
 		st.window.reset(s.meta.Commit)
 		return nil
@@ -139,6 +140,7 @@ func (st *Store) syncFile(s *snapshot) error {
 	if err := firstError(st.file.Sync(), st.besideFailed()); err != nil {
 		return st.fail(fmt.Errorf("flush: %w", err))
 	}
+	st.counts.flushTook(time.Since(from))
 	st.window.reset(s.meta.Commit)
 	return nil
 }
@@ -208,6 +210,7 @@ func (s *syncer) run(st *Store) {
 func (st *Store) flushBeside() error {
 	st.syncer.beside.Lock()
 	defer st.syncer.beside.Unlock()
+	st.counts.flushes.Add(1)
 	if err := st.file.Sync(); err != nil {
 		return st.fail(fmt.Errorf("flush: %w", err))
 	}

@@ -120,7 +120,7 @@ func TestADurableCommitFlushesTheLazyOnesBefore(t *testing.T) {
 	if n := flushes(p); n != 1 {
 		t.Errorf("%d flushes, want 1", n)
 	}
-	if c := st.published.Load().meta.Commit; st.window.base() != c || st.window.bytes != 0 {
+	if c := st.published.Load().meta.Commit; st.window.base() != c || st.window.bytes.Load() != 0 {
 		t.Errorf("commit %d is durable, but %d counts", c, st.window.base())
 	}
 	wantImage(t, readAll(t, st.Path()), 20)

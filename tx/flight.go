@@ -59,12 +59,13 @@ func (st *Store) landLazily() error {
 	}
 	f.snap = nil
 	st.counts.landed(f.size, 0)
+	st.counts.lazy.Add(1)
 	st.tell()
-	st.window.bytes += f.bytes
+	bytes := st.window.bytes.Add(f.bytes)
 	if st.sabotaged(BugBaseEarly) {
 		st.window.reset(f.meta.Commit)
 	}
-	st.syncer.wake(st, st.window.bytes > st.w.windowLimit()/2)
+	st.syncer.wake(st, bytes > st.w.windowLimit()/2)
 	return nil
 }
 

@@ -81,6 +81,7 @@ func (w *writer) extend(need int64, small bool) error {
 		w.cutBack(from)
 		return err
 	}
+	w.st.counts.grown.Add(uint64(to - from))
 	w.fileSize = to
 	return nil
 }
@@ -185,6 +186,7 @@ func (w *writer) shrinkFile() {
 		w.st.log.Warn("mmdb: cut the file", "path", w.st.path, "error", err)
 		return
 	}
+	w.st.counts.cut.Add(uint64(w.fileSize - to))
 	w.fileSize = to
 }
 

@@ -48,24 +48,55 @@ func (rt *readerTable) list(own *readerSlot) (list []ReaderInfo) {
 		if b == nil {
 			continue
 		}
-		process := os.Getpid()
-		if owner := b.owner().Load(); rt.shared != nil && owner > 0 && owner <= procMax {
-			process = int(rt.shared.proc(int(owner) - 1)[atPid].Load())
-		}
+		process := rt.process(b)
 		for i := range blockSlots {
 			n := b.slot(i).Load()
 			if n == 0 || b.slot(i) == own {
 				continue
 			}
-			r := ReaderInfo{Process: process, Commit: n}
-			at := (i + 1) * lineWords
-			if b[at+2].Load() == n {
-				r.Since = time.Unix(0, int64(b[at+1].Load()))
-			}
-			list = append(list, r)
+			list = append(list, ReaderInfo{Process: process, Commit: n, Since: b.since(i, n)})
 		}
 	}
 	return list
+}
+
+// oldest returns the open read transaction with the oldest commit, if there is any.
+func (rt *readerTable) oldest() (r ReaderInfo, ok bool) {
+	var at readerBlock
+	slot := 0
+	for k := range rt.blocks() {
+		b := rt.block(k)
+		if b == nil {
+			continue
+		}
+		for i := range blockSlots {
+			if n := b.slot(i).Load(); n != 0 && (at == nil || n < r.Commit) {
+				at, slot, r.Commit = b, i, n
+			}
+		}
+	}
+	if at == nil {
+		return r, false
+	}
+	r.Process, r.Since = rt.process(at), at.since(slot, r.Commit)
+	return r, true
+}
+
+// process returns the number, for the system, of the process whose block b is.
+func (rt *readerTable) process(b readerBlock) int {
+	if owner := b.owner().Load(); rt.shared != nil && owner > 0 && owner <= procMax {
+		return int(rt.shared.proc(int(owner) - 1)[atPid].Load())
+	}
+	return os.Getpid()
+}
+
+// since returns what note has remembered of slot i and commit n, or the zero time.
+func (b readerBlock) since(i int, n uint64) time.Time {
+	at := (i + 1) * lineWords
+	if b[at+2].Load() != n {
+		return time.Time{}
+	}
+	return time.Unix(0, int64(b[at+1].Load()))
 }
 
 // addHeld counts the pages that each reader holds back.

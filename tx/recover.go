@@ -265,6 +265,7 @@ func (st *Store) take(all []candidate, i int, parts []part) error {
 		}
 		return nil
 	}
+	st.counts.adopted.Add(1)
 	return st.adopt(m, parts)
 }
 

@@ -21,6 +21,7 @@ type writer struct {
 	slots    [page.MetaSlots]metaSlot
 	fileSize int64
 	marked   bool // this session has written, and markOpen has told so
+	warning  heldWarning
 
 	// The open group and the running function.
 	group     *group             // nil while nobody has joined
@@ -115,6 +116,7 @@ func (w *writer) beginFunction() error {
 // taken for the open group yet.
 func (w *writer) reclaim() {
 	w.space.Reclaim(w.neededCommits(w.tip.meta.Commit))
+	w.warnHeld()
 	w.space.Trim(tailKept + uint64(w.space.HighWater())/16)
 	w.start = w.space.HighWater()
 	w.mark.high = w.start
