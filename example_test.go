@@ -3,8 +3,8 @@ package mmdb_test
 import (
 	"bytes"
 	"encoding/json"
-	"expvar"
 	"errors"
+	"expvar"
 	"fmt"
 	"log"
 	"os"
@@ -259,7 +259,7 @@ func ExampleDB_Stats_expvar() {
 	defer done()
 
 	figures := expvar.Func(func() any { return db.Stats() })
-	expvar.Publish("market", figures) // at /debug/vars of http.DefaultServeMux
+	// A program publishes them once: expvar.Publish("market", figures) shows them at /debug/vars.
 
 	var got mmdb.Stats
 	if err := json.Unmarshal([]byte(figures.String()), &got); err != nil {
