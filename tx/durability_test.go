@@ -287,3 +287,21 @@ func TestACommitThatFlushedForSpaceIsWhole(t *testing.T) {
 		}
 	}
 }
+
+// A base that lies absurdly far back makes nobody count up to it.
+func TestAWindowWithoutEndIsNotCounted(t *testing.T) {
+	st, _ := lazyStore(t, Options{})
+	noError(t, putKeys(st, 0, 10))
+	w := st.w
+	m := page.Meta{Commit: 1 << 60, Base: 1}
+	if n, ok := w.appendWindow(nil, &m); !ok || len(n) != len(w.chain)-1 {
+		t.Errorf("%d commits of %d in the chain, %v", len(n), len(w.chain), ok)
+	}
+	m.Base = 0
+	chain := w.chain
+	w.chain = []page.Link{{Commit: 1 << 59}}
+	if n, ok := w.appendWindow(nil, &m); ok || len(n) != 0 {
+		t.Errorf("%d commits, %v", len(n), ok)
+	}
+	w.chain = chain
+}

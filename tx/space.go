@@ -14,11 +14,14 @@ func (w *writer) loadSpace(m *page.Meta) error {
 	if err != nil {
 		return err
 	}
-	space.Reclaim(w.neededCommits(m.Commit))
+	w.chain = links
+	if needed, ok := w.neededCommits(m.Commit); ok {
+		space.Reclaim(needed)
+	}
 	if err := space.SetHighWater(m.HighWater); err != nil {
 		return err
 	}
-	w.space, w.chain = space, links
+	w.space = space
 	w.countSpace()
 	return nil
 }

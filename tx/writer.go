@@ -115,7 +115,7 @@ func (w *writer) beginFunction() error {
 // reclaim makes free what no snapshot needs any more, and lowers the high water. No flush is in progress, and nothing was
 // taken for the open group yet.
 func (w *writer) reclaim() {
-	w.space.Reclaim(w.neededCommits(w.tip.meta.Commit))
+	w.reclaimUnneeded(w.tip.meta.Commit)
 	w.warnHeld()
 	w.space.Trim(tailKept + uint64(w.space.HighWater())/16)
 	w.start = w.space.HighWater()
@@ -128,7 +128,8 @@ const tailKept = 64
 
 // neededCommits returns the commits whose pages must stay, in order (I9): every reader's, the newest published, and
 // every one whose meta stands in a slot but the one that the next meta overwrites.
-func (w *writer) neededCommits(published page.Commit) []page.Commit {
+// It returns false when there are too many to tell: then nothing may be used again yet.
+func (w *writer) neededCommits(published page.Commit) ([]page.Commit, bool) {
 	w.st.reap()
 	n := w.needed[:0]
 	if !w.st.sabotaged(BugIgnoreReaders) {
@@ -142,15 +143,48 @@ func (w *writer) neededCommits(published page.Commit) []page.Commit {
 			continue
 		}
 		n = append(n, s.meta.Commit)
-		if !s.alone && !w.st.sabotaged(BugForgetWindow) {
-			for c := s.meta.Base + 1; c < s.meta.Commit; c++ {
-				n = append(n, c)
-			}
+		if s.alone || s.meta.Settled || w.st.sabotaged(BugForgetWindow) {
+			continue
+		}
+		var ok bool
+		if n, ok = w.appendWindow(n, &s.meta); !ok {
+			return nil, false
 		}
 	}
 	slices.Sort(n)
 	w.needed = n
-	return slices.Compact(n)
+	return slices.Compact(n), true
+}
+
+// windowNumbers bounds the commits of a window that are told by counting.
+const windowNumbers = 1 << 18
+
+// appendWindow appends the commits between m and its base to n: those of the chain, and before its checkpoint every number, because which of
+// them are commits is not known any more. It returns false when these are too many: the file can't be trusted to be sane.
+func (w *writer) appendWindow(n []page.Commit, m *page.Meta) ([]page.Commit, bool) {
+	known := m.Commit // the chain tells from here on
+	if len(w.chain) > 0 {
+		known = min(known, w.chain[0].Commit)
+	}
+	if known > m.Base && known-m.Base > windowNumbers {
+		return n, false
+	}
+	for c := m.Base + 1; c < known; c++ {
+		n = append(n, c)
+	}
+	for _, l := range w.chain {
+		if l.Commit > m.Base && l.Commit < m.Commit {
+			n = append(n, l.Commit)
+		}
+	}
+	return n, true
+}
+
+// reclaimUnneeded makes free what no needed commit pins, when published is the newest.
+func (w *writer) reclaimUnneeded(published page.Commit) {
+	if needed, ok := w.neededCommits(published); ok {
+		w.space.Reclaim(needed)
+	}
 }
 
 // targetSlot returns the slot for the next meta: an invalid one, or else the oldest that holds neither the newest durable
@@ -333,7 +367,7 @@ func (w *writer) freeMore() bool {
 	default:
 		w.st.waitIdle()
 	}
-	w.space.Reclaim(w.neededCommits(w.tip.meta.Commit))
+	w.reclaimUnneeded(w.tip.meta.Commit)
 	return w.space.FreePages() > before
 }
 
@@ -371,7 +405,7 @@ func (w *writer) freeOlder() bool {
 		w.slots[i].alone = true // another slot has the same commit without a base
 	}
 	before := w.space.FreePages()
-	w.space.Reclaim(w.neededCommits(m.Commit))
+	w.reclaimUnneeded(m.Commit)
 	return w.space.FreePages() > before
 }
 
