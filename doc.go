@@ -1,6 +1,6 @@
 // Package mmdb is an ordered key-value store in one file, for use inside a Go program. The file is mapped into memory and read
-// without copying; it is written copy-on-write, so that a crash at any moment leaves the last commit whole. One program
-// at a time has the file open, or several that all open it read-only; any number of its goroutines read, while one writes.
+// without copying; it is written copy-on-write, so that a crash at any moment leaves the last commit whole. Several
+// programs may have the file open at once. Any number of goroutines read, and their reads and the one that writes never wait for each other.
 //
 // # The types
 //
@@ -46,7 +46,7 @@
 //
 // Any number of processes of one machine may have a database open, to read and to write. While they do there is a file beside it, named as the
 // database with "-lock" behind it, in which they tell each other of their readers and of what may be read; the last one takes it away. A
-// reader sees what any process has committed once it is durable. Writers of different processes take turns. A process that dies, at whatever
+// read transaction sees what any process had committed when it began. Writers of different processes take turns. A process that dies, at whatever
 // point, leaves nothing behind that others would wait for: its readers are forgotten, and the next writer sees to its last commit.
 // Options.Exclusive keeps all others out, and needs no file. An open that finds the database in use, but not the lock file of those who use it
 // (it was removed, or they opened the database under another name), is an error.
@@ -92,7 +92,9 @@
 //   - [DB.Batch] calls its function once, as Update does;
 //   - an Update that changes nothing makes no new commit, so [Tx.ID] does not grow;
 //   - values are copied by Put, and a bucket may be changed while ForEach runs over it;
-//   - the options that trade durability for speed (NoSync and its like), and Compact, do not exist.
+//   - several processes may have the file open and write to it, unless Options.Exclusive keeps the others out;
+//   - in place of NoSync and its like there is [Lazy], after which a crash can't leave a damaged file; in place of Compact,
+//     BackupOptions.Compact.
 //
 // # The packages
 //
