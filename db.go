@@ -33,7 +33,7 @@ func Open(path string, mode os.FileMode, opts *Options) (*DB, error) {
 func (db *DB) View(fn func(*Tx) error) error { return db.store.View(fn) }
 
 // Update calls fn with a write transaction and commits it. When fn returns an error or panics, nothing is changed. When
-// Update returns nil the changes are durable, and the next View sees them. Write transactions run one after the
+// Update returns nil the next View sees the changes, and they are on the device (unless the commit is Lazy). Write transactions run one after the
 // other, those of other processes too; an Update inside another's function waits for ever.
 //
 // Errors: fn's, Tx.Err's, ErrDatabaseReadOnly, ErrDatabaseNotOpen, ErrMaxSizeReached, ErrFailed, and the system's.
@@ -67,7 +67,8 @@ func (db *DB) Path() string { return db.store.Path() }
 // IsReadOnly reports whether the database can't be changed through db.
 func (db *DB) IsReadOnly() bool { return db.store.IsReadOnly() }
 
-// Stats returns figures of the open database. It is cheap.
+// Stats returns figures of the open database and of what this process did with it; go doc mmdb/tx.Stats lists them. It takes no
+// lock and reads no page, so it may be called every second. After Close the counters stay as they were.
 func (db *DB) Stats() Stats { return db.store.Stats() }
 
 // String names the database for messages.

@@ -98,7 +98,8 @@
 //
 // # The packages
 //
-// This package is the whole API, and little code: it gives names to what package tx does. Below it, each knowing nothing of those
+// This package is the whole API, and little code: it gives names to what package tx does. The fields and methods of a type that is
+// an alias, such as Options, Tx or Stats, are documented there: go doc mmdb/tx.Options. Below it, each knowing nothing of those
 // above: tx (transactions, the tree, commit and recovery), freelist (free space), page (the file format), mmapfile (files and mmap).
 // To read the source, begin with page's documentation, then tx/tx.go, tx/search.go, tx/put.go and tx/commit.go.
 package mmdb

@@ -9,6 +9,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"mmdb"
@@ -169,11 +170,24 @@ func ExampleDB_Batch() {
 	db, done := market()
 	defer done()
 
-	err := db.Batch(func(tx *mmdb.Tx) error {
-		return tx.Bucket([]byte("fruit")).Put([]byte("fig"), []byte("1"))
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() { // those that come while the device is busy share a commit
+			err := db.Batch(func(tx *mmdb.Tx) error {
+				return tx.Bucket([]byte("fruit")).Put(fmt.Appendf(nil, "melon %d", i), []byte("1"))
+			})
+			if err != nil {
+				log.Fatal(err)
+			}
+		})
+	}
+	wg.Wait()
+	view(db, func(tx *mmdb.Tx) error {
+		lo, hi := []byte("melon "), []byte("melon!")
+		fmt.Println(tx.Bucket([]byte("fruit")).CountRange(lo, hi))
+		return nil
 	})
-	fmt.Println(err)
-	// Output: <nil>
+	// Output: 8
 }
 
 func ExampleDB_Begin() {
@@ -207,8 +221,16 @@ func ExampleDB_Sync() {
 	db, done := market()
 	defer done()
 
-	fmt.Println(db.Sync()) // every commit is durable already
-	// Output: <nil>
+	update(db, func(tx *mmdb.Tx) error {
+		tx.SetDurability(mmdb.Lazy) // it is seen at once, and flushed later
+		return tx.Bucket([]byte("fruit")).Put([]byte("fig"), []byte("1"))
+	})
+	if err := db.Sync(); err != nil { // now
+		log.Fatal(err)
+	}
+	s := db.Stats()
+	fmt.Println("on the device:", s.Commit == s.DurableCommit, s.LazyBytes)
+	// Output: on the device: true 0
 }
 
 func ExampleDB_Path() {

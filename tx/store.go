@@ -220,7 +220,7 @@ func (st *Store) Begin(writable bool) (t *Tx, err error) {
 }
 
 // Update calls fn with a write transaction and commits it. When fn returns an error or panics, nothing is changed.
-// When Update returns nil the changes are durable.
+// When Update returns nil the changes are durable, unless the commit is Lazy.
 func (st *Store) Update(fn func(*Tx) error) error { return st.UpdateContext(context.Background(), fn) }
 
 // UpdateContext is Update, which gives up with ctx's error if ctx ends before fn could begin.
