@@ -13,7 +13,8 @@ const oneFlushMax = 16 << 20
 
 // seal gives the pages of the open group g their places and writes them, with the commit's record: what is left to do is the
 // meta and the flush (flight). The caller leads and holds the writer lock. After an error nothing was changed, and all
-// that the group did is dropped. A running function, if not nil, goes on from the sealed state.
+// that the group did is dropped. A running function, if not nil, goes on from the sealed state; after an error it can only fail, and sees
+// until then what it has seen before.
 func (w *writer) seal(g *group, running *Tx) error {
 	w.sealing = true
 	err := w.writeGroup(g)
@@ -23,8 +24,11 @@ func (w *writer) seal(g *group, running *Tx) error {
 	}
 	switch {
 	case err != nil:
-		w.giveBack(mark{high: w.start})
-		w.dirty.reset()
+		w.mark = mark{high: w.start}
+		w.giveBack(w.mark)
+		if running == nil {
+			w.dirty.reset()
+		}
 	case running != nil:
 		running.root.settleRoots()
 		w.dirty.retire()

@@ -175,8 +175,12 @@ func (w *writer) unmapRetired() {
 	w.st.maps.Store(&keep)
 }
 
-// shrinkFile cuts the file when it is much longer than every meta in a slot needs: recovery may take any of them.
+// shrinkFile cuts the file when it is much longer than every meta in a slot needs: recovery may take any of them. What an open
+// group has secured stays (I7).
 func (w *writer) shrinkFile() {
+	if w.group != nil {
+		return
+	}
 	end := w.fileEnd()
 	if w.fileSize-end <= 2*growMax+end/growShare || w.fileSize <= w.st.opts.InitialSize {
 		return

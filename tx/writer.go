@@ -96,7 +96,6 @@ func (w *writer) beginFunction() error {
 			return err
 		}
 	}
-	w.unmapRetired()
 	if w.group == nil {
 		w.freed, w.taken, w.written = w.freed[:0], w.taken[:0], w.written[:0]
 		w.spilled, w.nextTree, w.start = false, w.tip.meta.NextTree, w.space.HighWater()

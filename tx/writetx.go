@@ -74,6 +74,7 @@ func (st *Store) startWrite(ctx context.Context, alone bool) (t *Tx, err error) 
 	if err := st.failed(); err != nil {
 		return nil, err
 	}
+	w.unmapRetired()
 	if err := w.beginFunction(); err != nil {
 		return nil, err
 	}
