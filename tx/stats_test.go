@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"mmdb/mmapfile"
 )
 
 // Each figure that a commit changes changes by what the commit did.
@@ -91,6 +94,45 @@ func TestStatsTellOfTheOldestReader(t *testing.T) {
 	noError(t, old.Rollback())
 	if s := st.Stats(); s.OpenReaders != 0 || s.OldestReader != 0 || s.OldestReaderTime != 0 {
 		t.Errorf("it has ended: %+v", s)
+	}
+}
+
+// The oldest reader may be one of another process; open readers are those of this one.
+func TestStatsTellOfReadersElsewhere(t *testing.T) {
+	if !mmapfile.ByteLocks {
+		t.Skip("the system has no locks of bytes, so nobody else can have the file open")
+	}
+	a := openStore(t, newPath(t), quick())
+	noError(t, putKeys(a, 0, 300))
+	b := openStore(t, a.Path(), quick())
+	old, err := b.Begin(false)
+	noError(t, err)
+	noError(t, putKeys(a, 0, 300))
+	noError(t, putKeys(a, 0, 300))
+	if s := a.Stats(); s.OpenReaders != 0 || s.OldestReader != 2 || s.OldestReaderTime <= 0 {
+		t.Errorf("the writer: %+v", s)
+	}
+	if s := b.Stats(); s.OpenReaders != 1 || s.OldestReader != 2 || s.Commits != 0 {
+		t.Errorf("the reader: %+v", s)
+	}
+	noError(t, old.Rollback())
+}
+
+func TestStatsTellOfAFailedFlush(t *testing.T) {
+	p := new(tape)
+	st := openStore(t, newPath(t), &Options{Seam: p.seam, Timeout: time.Minute})
+	noError(t, putKeys(st, 0, 10))
+	p.set(func(_ int, op mmapfile.Op) error {
+		if op.Kind == mmapfile.OpMsync {
+			return syscall.EIO
+		}
+		return nil
+	})
+	before := st.Stats()
+	wantError(t, putKeys(st, 10, 20), ErrFailed)
+	p.set(nil)
+	if s := st.Stats(); before.Failed || !s.Failed || s.Commits != before.Commits || s.Commit != before.Commit {
+		t.Errorf("before %+v, after %+v", before, s)
 	}
 }
 
