@@ -28,7 +28,12 @@ func (st *Store) show(s *snapshot) error {
 		st.readers.published.Store(s.word) // a reader that has found the snapshot waits for this
 		return nil
 	}
-	return st.inLock(func() { st.readers.published.Store(s.word) })
+	return st.inLock(func() {
+		// A failure stays: a flush beside this commit may have failed meanwhile, here or in another process.
+		if st.readers.published.Swap(s.word)&publishedFailed != 0 {
+			st.readers.published.Or(publishedFailed)
+		}
+	})
 }
 
 // inLock calls fn, which touches the memory of the lock file, and returns an error if that was cut.

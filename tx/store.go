@@ -273,24 +273,21 @@ func (st *Store) Close() error {
 	st.closed = true
 	st.closing.Store(true)
 	st.published.Store(nil)
-	if st.roleWanted() { // who waits for it does not wait for readers here
-		if err := st.giveRole(); err != nil {
-			return err
-		}
-	}
+	var handed error
 	for {
 		n, err := st.openReaders()
 		if err != nil {
-			return err // readers may still use the mapping
+			return firstError(handed, err) // readers may still use the mapping
 		}
 		if n == 0 {
 			break
 		}
+		handed = firstError(handed, st.giveRole()) // another process does not wait for readers here
 		<-st.gone
 	}
 	st.waitIdle() // for a Sync
 	err := st.closeState()
-	return firstError(err, st.release())
+	return firstError(handed, err, st.release())
 }
 
 // readerGone wakes Close.
