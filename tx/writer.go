@@ -82,6 +82,7 @@ type mark struct {
 	freed, taken, written int     // lengths of lists
 	high                  page.No // the high water
 	spilled               bool
+	dirty                 int64 // bytes of pages that the group had in memory
 }
 
 // beginFunction makes w ready for a function on top of the open group, or of the newest sealed commit.
@@ -106,7 +107,7 @@ func (w *writer) beginFunction() error {
 		}
 	}
 	w.broken, w.shown = nil, false
-	w.mark = mark{w.nextTree, len(w.freed), len(w.taken), len(w.written), w.space.HighWater(), w.spilled}
+	w.mark = mark{w.nextTree, len(w.freed), len(w.taken), len(w.written), w.space.HighWater(), w.spilled, w.dirty.used()}
 	w.dirty.nextFunction()
 	return nil
 }
