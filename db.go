@@ -34,7 +34,8 @@ func (db *DB) View(fn func(*Tx) error) error { return db.store.View(fn) }
 
 // Update calls fn with a write transaction and commits it. When fn returns an error or panics, nothing is changed. When
 // Update returns nil the next View sees the changes, and they are on the device (unless the commit is Lazy). Write transactions run one after the
-// other, those of other processes too; an Update inside another's function waits for ever.
+// other, those of other processes too; an Update inside another's function waits for ever, and so does a function that waits
+// for the end of another goroutine's Update.
 //
 // Errors: fn's, Tx.Err's, ErrDatabaseReadOnly, ErrDatabaseNotOpen, ErrMaxSizeReached, ErrFailed, and the system's.
 func (db *DB) Update(fn func(*Tx) error) error { return db.store.Update(fn) }

@@ -72,6 +72,7 @@
 // a flush are made durable together by the next one. Each stands for itself: the error or panic of one undoes what that one did,
 // and nothing else. A function sees what those before it did, which may not be durable yet; so an Update that fails or
 // changes nothing returns when it is, too. A transaction from Begin(true) commits alone.
+// A commit is not written while a function runs, so a function must not wait for the end of another goroutine's Update.
 //
 // With Options.Durability [Lazy], or Tx.SetDurability, a commit returns when it is in the system's page cache, and readers see it
 // at once; it is flushed with others later: after Options.SyncInterval, by [DB.Sync], by the next durable commit, at Close. When only the
