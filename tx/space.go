@@ -49,7 +49,11 @@ func (st *Store) replayChain(m *page.Meta, data []byte) (*freelist.List, []page.
 			return nil, links, err
 		}
 	}
-	return space, links, nil
+	// A transaction may have spilled up to the high water, and used those places for nothing in the end.
+	if m.HighWater > space.HighWater() {
+		err = space.SetHighWater(m.HighWater)
+	}
+	return space, links, err
 }
 
 // readChain returns the commit records from the newest checkpoint to m's, and the links to them.
