@@ -229,6 +229,11 @@ func (d *dirtySet) clear() {
 	if cap(d.entries) > keepEntries {
 		d.entries, d.unused = nil, nil
 	}
+	if narrow { // see Tx.forget
+		clear(d.entries)
+		clear(d.limbo[:cap(d.limbo)])
+		clear(d.copies[:cap(d.copies)])
+	}
 	d.entries, d.unused, d.live, d.runs = d.entries[:0], d.unused[:0], 0, 0
 }
 

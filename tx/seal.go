@@ -146,6 +146,9 @@ func (b *batch) flush() error {
 	}
 	b.w.st.counts.writes.Add(1)
 	err := b.w.st.file.WriteAt(b.w.bufs, int64(b.at)<<b.w.st.shift)
+	if narrow { // see Tx.forget
+		clear(b.w.bufs)
+	}
 	b.w.bufs, b.used, b.size, b.next = b.w.bufs[:0], 0, 0, 0
 	if err != nil {
 		return fmt.Errorf("write pages: %w", err)

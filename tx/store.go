@@ -155,6 +155,9 @@ func (st *Store) endView(t *Tx, err *error) {
 		t.release()
 	}
 	t.store, t.snap, t.data, t.verified = nil, nil, nil, nil // a pool must not keep a closed store alive
+	if narrow {
+		t.forget()
+	}
 	if r != nil && *err == nil {
 		panic(r)
 	}

@@ -15,6 +15,9 @@ import (
 // whole or not at all.
 func TestPowerLossWhileAnotherProcessTakesOver(t *testing.T) {
 	needByteLocks(t)
+	if narrow {
+		t.Skip("the processes that die here keep their mappings: there are not addresses enough")
+	}
 	images := 0
 	for name, o := range map[string]Options{"durable": {}, "two phases": {TwoPhase: true}} {
 		seen := make(map[uint64]bool)

@@ -145,6 +145,22 @@ func (t *Tx) ForEach(fn func(name []byte, b *Bucket) error) error {
 	return t.root.ForEach(func(k, _ []byte) error { return fn(k, t.root.Bucket(k)) })
 }
 
+// narrow says that addresses have 32 bits.
+const narrow = ^uint(0)>>32 == 0
+
+// forget drops what refers to the mapping from t, which goes to a pool. Where addresses are few the Go heap may come to lie where a
+// mapping was, and the garbage collector stops the program when it finds a reference to what is no object.
+func (t *Tx) forget() {
+	t.slot, t.root.inline = nil, nil
+	for _, c := range t.cursors.items {
+		c.key, c.run = nil, nil
+		clear(c.p.f[:])
+	}
+	for _, b := range t.buckets.items {
+		b.inline = nil
+	}
+}
+
 // release ends t: its snapshot may be reclaimed.
 func (t *Tx) release() {
 	t.done = true

@@ -123,6 +123,9 @@ func (t *Tx) leave() error {
 func (t *Tx) endWrite() {
 	t.done = true
 	t.store.counts.add(&t.stats)
+	if narrow { // see Tx.forget
+		clear(t.w.finger.path.f[:])
+	}
 }
 
 // changed passes on the error of a change. One that is no misuse has left the change half done: then the transaction
