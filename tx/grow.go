@@ -132,6 +132,18 @@ func (st *Store) newest() (n page.Commit) {
 	return max(n, 1)
 }
 
+// firstReserve returns how much address space an open reserves: as much as there is (0), but where addresses are few, what leaves some
+// for others.
+func (st *Store) firstReserve() int64 {
+	if !narrow {
+		return 0
+	}
+	return max(narrowReserve, 2*st.w.fileSize)
+}
+
+// narrowReserve is the least that is reserved where addresses have 32 bits.
+const narrowReserve = 16 << 20
+
 // newMapping maps the file anew with reserve bytes of address space, or as many as there are.
 func (st *Store) newMapping(reserve int64) (*mmapfile.Mapping, error) {
 	m, err := st.file.Map(mmapfile.MapOptions{Reserve: reserve})

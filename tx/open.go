@@ -118,7 +118,7 @@ func (st *Store) start(m *page.Meta) error {
 
 // mapFile maps the file.
 func (st *Store) mapFile() error {
-	mp, err := st.newMapping(0)
+	mp, err := st.newMapping(st.firstReserve())
 	if err != nil {
 		return err
 	}
