@@ -36,7 +36,8 @@ func (m *Mapping) Contains(addr uintptr) bool { return contains(m.data, addr) }
 // recovered fault it tells a read error (true) from a caller's write to read-only memory (false).
 func (m *Mapping) ReadFault(addr uintptr) bool { return readFault(m.data, addr) }
 
-// Catch calls fn and turns a read error in the mapping into a *FaultError. Every other panic goes
+// Catch calls fn and turns a read error in the mapping into a *FaultError, and in a writable one any fault: a file system that was shut
+// down shows what it has, and takes no more. Every other panic goes
 // on, also that of a write through a read-only slice: it is the writer's bug.
 func (m *Mapping) Catch(fn func() error) (err error) {
 	old := debug.SetPanicOnFault(true)
@@ -47,7 +48,7 @@ func (m *Mapping) Catch(fn func() error) (err error) {
 			return
 		}
 		addr, ok := FaultAddr(r)
-		if !ok || !m.ReadFault(addr) {
+		if !ok || !m.ReadFault(addr) && !(m.writable && m.Contains(addr)) {
 			panic(r)
 		}
 		err = &FaultError{Path: m.file.path, Offset: int64(addr - memAddr(m.data))}
