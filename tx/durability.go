@@ -86,9 +86,7 @@ func (st *Store) Sync() error {
 		return ErrDatabaseReadOnly
 	}
 	st.flushMu.Lock()
-	for st.flushing {
-		st.flushed.Wait()
-	}
+	st.waitFlushed()
 	s := st.published.Load()
 	if s == nil {
 		st.flushMu.Unlock()
@@ -105,9 +103,7 @@ func (st *Store) emptyWindow() error {
 		return nil
 	}
 	st.flushMu.Lock()
-	for st.flushing {
-		st.flushed.Wait()
-	}
+	st.waitFlushed()
 	st.flushing = true
 	st.flushMu.Unlock()
 	return st.syncOwned(st.w.tip)

@@ -59,10 +59,15 @@ func (st *Store) idle() bool {
 // waitIdle waits until no flush is in progress. The caller may hold the writer lock: a flush never waits for it.
 func (st *Store) waitIdle() {
 	st.flushMu.Lock()
+	st.waitFlushed()
+	st.flushMu.Unlock()
+}
+
+// waitFlushed is waitIdle for a caller that holds flushMu.
+func (st *Store) waitFlushed() {
 	for st.flushing {
 		st.flushed.Wait()
 	}
-	st.flushMu.Unlock()
 }
 
 // endFlush ends what tryLead began: g is published, or has failed with err. One of those who wait in the next group is
@@ -123,17 +128,17 @@ func (st *Store) await(g *group) error {
 // leadGroup seals and flushes g unless somebody did. The caller holds the writer lock, which is given back.
 func (st *Store) leadGroup(g *group) {
 	if st.w != nil && st.w.group == g && st.tryLead(false) {
-		st.sealAndFlush(true)
+		st.sealAndFlush(nil, true)
 		return
 	}
 	st.mu.Unlock()
 }
 
 // sealAndFlush makes the open group durable; the caller leads and holds the writer lock, which is given back before the
-// flush if unlock says so.
-func (st *Store) sealAndFlush(unlock bool) error {
+// flush if unlock says so. A running function, if not nil, goes on from the sealed state.
+func (st *Store) sealAndFlush(running *Tx, unlock bool) error {
 	g := st.w.group
-	err := st.w.seal(g, nil)
+	err := st.w.seal(g, running)
 	durable := st.flight.durable
 	if err == nil && !durable {
 		err = st.landLazily()
@@ -157,7 +162,7 @@ func (st *Store) drain() {
 			return
 		}
 		if st.tryLead(false) {
-			st.sealAndFlush(false)
+			st.sealAndFlush(nil, false)
 		}
 	}
 }
@@ -171,17 +176,7 @@ func (t *Tx) settleGroup() error {
 	}
 	for st.waitIdle(); !st.tryLead(false); st.waitIdle() {
 	}
-	g := st.w.group
-	err := st.w.seal(g, t)
-	switch {
-	case err != nil:
-	case st.flight.durable:
-		_, err = st.land(true)
-	default:
-		err = st.landLazily()
-	}
-	st.endFlush(g, 0, err)
-	if err != nil {
+	if err := st.sealAndFlush(t, false); err != nil {
 		t.fail(err)
 		return err
 	}

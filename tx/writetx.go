@@ -196,7 +196,7 @@ func (t *Tx) commitChanges() error {
 	g := st.w.group
 	t.endWrite()
 	if st.tryLead(true) {
-		return st.sealAndFlush(true)
+		return st.sealAndFlush(nil, true)
 	}
 	st.mu.Unlock()
 	if st.sabotaged(BugAckEarly) {
@@ -255,10 +255,7 @@ func (t *Tx) secureSpace() error {
 		(tail >= need || w.dirty.runs == 0 && space == 1 && w.space.FreePages() >= need) {
 		return nil
 	}
-	w.units, w.lens = w.units[:0], w.lens[:0]
-	if t.root.hdr.Root.Dirty() {
-		w.collect(t.root.hdr.Root)
-	}
+	w.gather(t.root.hdr.Root)
 	before, high := len(w.taken), w.space.HighWater()
 	if _, err := w.place(append(w.lens, space)); err != nil {
 		return err

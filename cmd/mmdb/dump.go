@@ -50,26 +50,31 @@ carried is said on standard error.`,
 }
 
 func (a *app) dump(file string, path bucketPath, o dumpOptions) error {
+	return a.writeOut(file, path, o.out, o.force, func(tx *mmdb.Tx, w *bufio.Writer) error { return a.dumpTo(tx, path, w, o) })
+}
+
+// writeOut has write write what is in the bucket at path of file to the file out, or to standard output when that is empty.
+func (a *app) writeOut(file string, path bucketPath, out string, force bool, write func(*mmdb.Tx, *bufio.Writer) error) error {
 	return a.view(file, func(tx *mmdb.Tx) (err error) {
-		if o.out == "" {
+		if out == "" {
 			if isStream(a.out.file, file) {
 				return fmt.Errorf("%s: output and input are the same file", file)
 			}
-			return a.dumpTo(tx, path, a.out.Writer, o)
+			return write(tx, a.out.Writer)
 		}
 		if _, err := path.find(tx); err != nil {
 			return err
 		}
-		out, err := createOut(o.out, o.force, file)
+		dst, err := createOut(out, force, file)
 		if err != nil {
 			return err
 		}
-		w := bufio.NewWriterSize(out, 256<<10)
-		err = a.dumpTo(tx, path, w, o)
+		w := bufio.NewWriterSize(dst, 256<<10)
+		err = write(tx, w)
 		if flushErr := w.Flush(); err == nil {
 			err = flushErr
 		}
-		return out.finish(err, o.force)
+		return dst.finish(err, force)
 	})
 }
 

@@ -75,27 +75,7 @@ func exportKind(out string) string {
 
 // export writes the bucket at path of file.
 func (a *app) export(file string, path bucketPath, o exportOptions) error {
-	return a.view(file, func(tx *mmdb.Tx) (err error) {
-		if o.out == "" {
-			if isStream(a.out.file, file) {
-				return fmt.Errorf("%s: output and input are the same file", file)
-			}
-			return a.exportTo(tx, path, a.out.Writer, o)
-		}
-		if _, err := path.find(tx); err != nil {
-			return err
-		}
-		out, err := createOut(o.out, o.force, file)
-		if err != nil {
-			return err
-		}
-		w := bufio.NewWriterSize(out, 256<<10)
-		err = a.exportTo(tx, path, w, o)
-		if flushErr := w.Flush(); err == nil {
-			err = flushErr
-		}
-		return out.finish(err, o.force)
-	})
+	return a.writeOut(file, path, o.out, o.force, func(tx *mmdb.Tx, w *bufio.Writer) error { return a.exportTo(tx, path, w, o) })
 }
 
 // A pairWriter writes one kind of output.
