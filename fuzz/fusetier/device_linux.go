@@ -29,8 +29,14 @@ type Device struct {
 	disk  fuzz.BlockDevice
 	view  []byte // what a reader gets: what is durable and what is in the cache
 	down  bool   // the power is off
+	rest  int64  // where the rest of a write begins that came in part; 0 is none
 	fault Fault
 }
+
+// maxWrite bounds a write, in bytes: the kernel hands over what is longer in parts. The loop device takes a write of which only the first
+// part was done for a whole one (Linux 6.18), and nobody ever learns of it. So a rest does not fail: a failed write is one that
+// the kernel knows to have failed.
+const maxWrite = 128 << 10
 
 // flushFlag marks a flush in the entries of a BlockDevice.
 const flushFlag = 1
@@ -45,6 +51,13 @@ func (d *Device) SetFault(f Fault) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.fault = f
+}
+
+// Left returns how many more flushes or writes will fail.
+func (d *Device) Left() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.fault.Times
 }
 
 // PowerOff loses what was not flushed, or some of it, as rng decides. Until PowerOn, everything fails.
@@ -64,7 +77,20 @@ func (d *Device) PowerOn() {
 	d.down, d.fault = false, Fault{}
 }
 
-// fails reports whether a write or flush fails now. It holds d.mu.
+// failsWrite reports whether a write of n bytes at off fails now. The caller holds d.mu.
+func (d *Device) failsWrite(off int64, n int) bool {
+	rest := d.rest != 0 && off == d.rest
+	d.rest = 0
+	if d.down || !rest && d.fails(true) {
+		return true
+	}
+	if n == maxWrite {
+		d.rest = off + maxWrite
+	}
+	return false
+}
+
+// fails reports whether a write or flush fails now. The caller holds d.mu.
 func (d *Device) fails(write bool) bool {
 	f := &d.fault
 	switch {
@@ -120,7 +146,7 @@ func (d *Device) Read(ctx context.Context, f fs.FileHandle, dst []byte, off int6
 func (d *Device) Write(ctx context.Context, f fs.FileHandle, data []byte, off int64) (uint32, syscall.Errno) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.fails(true) || d.disk.Apply(&fuzz.BlockEntry{Offset: off, Data: slices.Clone(data)}) != nil {
+	if d.failsWrite(off, len(data)) || d.disk.Apply(&fuzz.BlockEntry{Offset: off, Data: slices.Clone(data)}) != nil {
 		return 0, syscall.EIO
 	}
 	copy(d.view[off:], data)
@@ -144,7 +170,7 @@ const deviceName = "disk"
 func Serve(dir string, d *Device) (*fuse.Server, error) {
 	root := &fs.Inode{}
 	return fs.Mount(dir, root, &fs.Options{
-		MountOptions: fuse.MountOptions{DirectMountStrict: true, FsName: "mmdb", DisableXAttrs: true},
+		MountOptions: fuse.MountOptions{DirectMountStrict: true, FsName: "mmdb", DisableXAttrs: true, MaxWrite: maxWrite},
 		OnAdd: func(ctx context.Context) {
 			root.AddChild(deviceName, root.NewPersistentInode(ctx, d, fs.StableAttr{Mode: syscall.S_IFREG}), true)
 		},
