@@ -1,5 +1,7 @@
 package page
 
+import "bytes"
+
 // Branch is the body of a branch page. Slot numbers run from 0 to Count()-1 in
 // key order; slot 0 has no key and stands for all keys below slot 1's. A Branch
 // that came from a file must have been validated.
@@ -19,7 +21,24 @@ func (r Branch) Count() int { return count(r) }
 // whose key is not above key. ld is asked only about large keys; its error is
 // the only one.
 func (r Branch) Search(key []byte, ld KeyLoader) (i int, err error) {
-	i, found, err := search(r, branchLayout, key, ld)
+	n, p := count(r), prefix(r)
+	h := head(key, p)
+	i = lowerBound(r, branchLayout.first(), n, h)
+	if i < n && headAt(r, i) == h || p > len(key) {
+		return r.searchAt(i, h, key, ld)
+	}
+	if p > 0 { // the usual case of searchAt: key has the prefix
+		o := branchLayout.keyStart(slotAt(r, max(branchLayout.first(), i-1)))
+		if !bytes.Equal(key[:p], r[o:o+p]) {
+			return r.searchAt(i, h, key, ld)
+		}
+	}
+	return i - 1, nil
+}
+
+// searchAt is Search where lowerBound returned i for the head h of key.
+func (r Branch) searchAt(i int, h uint32, key []byte, ld KeyLoader) (int, error) {
+	i, found, err := searchAt(r, branchLayout, i, h, key, ld)
 	if found || err != nil {
 		return i, err
 	}
@@ -37,11 +56,7 @@ func (r Branch) Touch(i int) byte { return r[slotAt(r, i).cell()] }
 
 // SearchAt is Search where Guess returned i.
 func (r Branch) SearchAt(i int, key []byte, ld KeyLoader) (int, error) {
-	i, found, err := searchAt(r, branchLayout, i, head(key, prefix(r)), key, ld)
-	if found || err != nil {
-		return i, err
-	}
-	return i - 1, nil
+	return r.searchAt(i, head(key, prefix(r)), key, ld)
 }
 
 // Child returns the reference in slot i.

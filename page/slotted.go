@@ -116,35 +116,6 @@ func shortHead(key []byte, p int) uint32 {
 	return h
 }
 
-// lowerBound returns the first of the slots [lo, hi) whose head is h or more,
-// hi if there is none. A loop without branches that data decides is faster
-// where all of the page is in the cache, and slower by a third where it is not:
-// the processor can't read ahead.
-func lowerBound(b []byte, lo, hi int, h uint32) int {
-	for lo < hi {
-		mid := int(uint(lo+hi) >> 1)
-		if headAt(b, mid) < h {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	return lo
-}
-
-// guess is lowerBound for many searches at once, whose pages were asked for
-// before: without branches that data decides, so that the processor goes on to
-// the next search while it waits for the loads of this one.
-func guess(b []byte, lo, hi int, h uint32) int {
-	for n := hi - lo; n > 0; {
-		half := (n + 1) >> 1
-		below := (int64(headAt(b, lo+half-1)) - int64(h)) >> 63 // all bits, or none
-		lo += half & int(below)
-		n -= half
-	}
-	return lo
-}
-
 // tie finishes a search whose head h was met first at slot lo: among the slots
 // with that head it returns the first whose key is not below key, and whether
 // it is key.
