@@ -60,7 +60,7 @@ func TestReadAheadSplitsNoMapping(t *testing.T) {
 
 func TestBlocksHoldWhatIsAskedForAndEndInsideTheDatabase(t *testing.T) {
 	const limit, size = 1000, page.DefaultSize
-	tx := &Tx{limit: limit, shift: 12}
+	tx := &Tx{region: &region{limit: limit, shift: 12}}
 	for _, block := range []int64{size, 4 * size, 64 * size} {
 		pages := []int64{999, 12, 500, 501, 13, 998, 64, 63}
 		var offs []int64

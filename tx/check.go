@@ -40,9 +40,11 @@ func (t *Tx) CheckProgress(report func(done, total uint64) bool) iter.Seq[error]
 			return
 		}
 		c := checker{t: t, yield: yield, report: report, used: make([]uint64, t.limit/64+1)}
-		saved := t.verified
-		t.verified = newBitmap(uint64(t.limit)) // this check's own
-		defer func() { t.verified = saved }()
+		saved := t.region
+		own := *saved
+		own.verified = newBitmap(uint64(t.limit)) // this check's own
+		t.region = &own
+		defer func() { t.region = saved }()
 		c.check()
 	}
 }

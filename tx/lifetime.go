@@ -19,7 +19,9 @@ func (t *Tx) takeGuard() error {
 		t.release()
 		return fmt.Errorf("guard: %w", err)
 	}
-	t.guard, t.data = m, m.Data()
+	own := *t.region
+	own.data = m.Data()
+	t.guard, t.region = m, &own
 	return nil
 }
 
@@ -28,5 +30,5 @@ func (t *Tx) dropGuard() {
 	if err := t.guard.Unmap(); err != nil {
 		t.store.log.Warn("mmdb: unmap a guarded transaction", "path", t.store.path, "error", err)
 	}
-	t.guard, t.data = nil, nil
+	t.guard, t.region = nil, &nowhere
 }

@@ -10,24 +10,24 @@ const maxDepth = 24
 
 // raw returns the bytes of n pages from no on, straight out of the mapping, unverified.
 func (t *Tx) raw(no page.No, n uint32) []byte {
-	from := uint64(no) << t.shift
-	to := from + uint64(n)<<t.shift
+	from := uint64(no) << (t.shift & 63)
+	to := from + uint64(n)<<(t.shift&63)
 	return t.data[from:to:to]
 }
 
 // inside reports whether the n pages from no on are ones that t may read.
 func (t *Tx) inside(no page.No, n uint32) bool {
-	return no >= t.store.first && no < t.limit && uint64(n) <= uint64(t.limit-no)
+	return no >= t.first && no < t.limit && uint64(n) <= uint64(t.limit-no)
 }
 
 // node returns the page that ref of a tree refers to, verified (I3), and checked against what its parent says of it: level
 // (or -1 for a root, of which nobody says it), tree number, and no younger than born.
 func (t *Tx) node(ref page.Ref, tree page.Tree, level int, born page.Commit) ([]byte, error) {
-	if ref.Dirty() {
-		return t.w.dirty.page(ref), nil
-	}
 	no := ref.Page()
 	if !t.inside(no, 1) {
+		if ref.Dirty() {
+			return t.w.dirty.page(ref), nil
+		}
 		return nil, page.Corruptf(no, "reference to a page outside the database")
 	}
 	b := t.raw(no, 1)

@@ -61,8 +61,8 @@ func (t *Tx) writeThrough(data []byte, tree page.Tree) (page.Overflow, error) {
 
 // view lets t read the pages that it has written so far.
 func (t *Tx) view() {
-	t.limit = t.w.space.HighWater()
-	t.data, t.verified = t.store.mapping.Data(), t.store.verified
+	st := t.store
+	t.region = &region{st.mapping.Data(), st.first, t.w.space.HighWater(), st.shift, st.verified}
 }
 
 // freeRun frees an overflow run. Its length and born are in the reference: nothing is read.

@@ -152,28 +152,39 @@ type hit struct {
 
 // find looks up key without keeping the path.
 func (b *Bucket) find(key []byte) (h hit, err error) {
-	t := b.tx
-	h.ref, h.born = b.hdr.Root, b.born
-	body := []byte(b.inline)
-	if h.ref != 0 {
-		for level := -1; ; {
-			pg, err := t.node(h.ref, b.hdr.Tree, level, h.born)
-			if err != nil {
-				return h, err
-			}
-			body, h.born = page.Body(pg), page.Born(pg)
-			if level = int(page.Level(pg)) - 1; level < 0 {
-				break
-			}
-			i, err := page.Branch(body).Search(key, t)
-			if err != nil {
-				return h, err
-			}
-			h.ref = page.Branch(body).Child(i)
-		}
+	leaf, ref, born, err := b.leafOf(key)
+	if err != nil {
+		return h, err
 	}
-	h.kind, h.payload, _, h.found, err = page.Leaf(body).Find(key, t)
+	h.ref, h.born = ref, born
+	h.kind, h.payload, _, h.found, err = leaf.Find(key, b.tx)
 	return h, err
+}
+
+// leafOf returns the leaf where key is, if it is in b; ref and born are its page's. No result here or below is a structure:
+// one that is written in parts and read as a whole makes the processor wait until all before it is done.
+func (b *Bucket) leafOf(key []byte) (leaf page.Leaf, ref page.Ref, born page.Commit, err error) {
+	t, tree := b.tx, b.hdr.Tree
+	ref, born = b.hdr.Root, b.born
+	if ref == 0 {
+		return b.inline, ref, born, nil
+	}
+	for level := -1; ; {
+		pg, err := t.node(ref, tree, level, born)
+		if err != nil {
+			return nil, ref, born, err
+		}
+		born = page.Born(pg)
+		if level = int(page.Level(pg)) - 1; level < 0 {
+			return page.Leaf(page.Body(pg)), ref, born, nil
+		}
+		branch := page.Branch(page.Body(pg))
+		i, err := branch.Search(key, t)
+		if err != nil {
+			return nil, ref, born, err
+		}
+		ref = branch.Child(i)
+	}
 }
 
 // value returns the value in a cell; nil for a bucket. The value is never nil otherwise.
@@ -217,19 +228,34 @@ func (b *Bucket) wholeKey(l page.Leaf, i int) ([]byte, error) {
 // Get returns the value of key, or nil if there is none or it is a nested bucket. An empty value is not nil.
 // The slice points into the database file: it is valid until the transaction ends and must not be written to.
 // After a nil, Tx.Err tells absent from unreadable.
-func (b *Bucket) Get(key []byte) (value []byte) {
+func (b *Bucket) Get(key []byte) []byte {
 	if !b.tx.managed {
-		defer b.tx.exit(enter())
+		return b.getGuarded(key)
 	}
+	return b.get(key)
+}
+
+// getGuarded is Get of a manual transaction. A function that recovers keeps its results in memory, so it stands apart.
+func (b *Bucket) getGuarded(key []byte) (value []byte) {
+	defer b.tx.exit(enter())
+	return b.get(key)
+}
+
+func (b *Bucket) get(key []byte) (value []byte) {
 	if !b.mayRead() {
 		return nil
 	}
-	h, err := b.find(key)
-	if err == nil && h.found {
-		value, err = b.value(h.kind, h.payload, h.ref)
+	t := b.tx
+	leaf, ref, _, err := b.leafOf(key)
+	if err == nil {
+		var kind page.CellKind
+		var found bool
+		if kind, value, _, found, err = leaf.Find(key, t); found && (kind != page.CellValue || t.writable) {
+			value, err = b.value(kind, value, ref)
+		}
 	}
 	if err != nil {
-		b.tx.fail(err)
+		t.fail(err)
 		return nil
 	}
 	return value

@@ -7,18 +7,29 @@ import (
 
 // A snapshot is one published commit: an immutable value that any number of transactions share.
 type snapshot struct {
-	meta     page.Meta
-	word     uint64 // the published number that goes with it
-	mapping  *mmapfile.Mapping
-	data     []byte  // mapping.Data(), kept here so that a page costs one load less
+	meta    page.Meta
+	word    uint64 // the published number that goes with it
+	mapping *mmapfile.Mapping
+	region
+}
+
+// A region is what of the file may be read. A snapshot's never changes, and all transactions that read it use it; a
+// transaction that sees more, or otherwise, has its own.
+type region struct {
+	data     []byte  // the mapping
+	first    page.No // pages from it on may be read
 	limit    page.No // pages below it may be read: the high water
+	shift    uint8   // log2 of the page size
 	verified *bitmap // which pages of it were verified
 }
+
+// nowhere is the region of a transaction that has ended.
+var nowhere region
 
 // newSnapshot returns commit m as the current mapping shows it.
 func (st *Store) newSnapshot(m *page.Meta) *snapshot {
 	mp := st.mapping
-	return &snapshot{meta: *m, word: uint64(m.Commit), mapping: mp, data: mp.Data(), limit: m.HighWater, verified: st.verified}
+	return &snapshot{meta: *m, word: uint64(m.Commit), mapping: mp, region: region{mp.Data(), st.first, m.HighWater, st.shift, st.verified}}
 }
 
 // show makes s, whose commit is durable, the one that new readers of all processes see.

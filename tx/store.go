@@ -154,7 +154,7 @@ func (st *Store) endView(t *Tx, err *error) {
 	if t.store != nil && !t.done {
 		t.release()
 	}
-	t.store, t.snap, t.data, t.verified = nil, nil, nil, nil // a pool must not keep a closed store alive
+	t.store, t.snap, t.region = nil, nil, &nowhere // a pool must not keep a closed store alive
 	if narrow {
 		t.forget()
 	}

@@ -9,18 +9,15 @@ import (
 // of it that Commit makes durable as a whole. A Tx and all that comes from it must be used by one goroutine
 // at a time. Slices that it returns are valid until it ends, in write transactions too, and must not be written to.
 type Tx struct {
-	store      *Store
-	snap       *snapshot
-	data       []byte  // the mapping
-	limit      page.No // pages below it may be read
-	shift      uint8   // log2 of the page size
+	store *Store
+	snap  *snapshot
+	*region
 	writable   bool
 	managed    bool // View or Update ends it, and turns faults into errors
 	done       bool
 	returned   bool        // the function of a View did
 	commit     page.Commit // the commit that it reads, or the one that it will be
-	verified   *bitmap
-	err        error // the first failure of a call without an error result (I13)
+	err        error       // the first failure of a call without an error result (I13)
 	slot       *readerSlot
 	root       Bucket
 	buckets    slab[Bucket]
@@ -58,10 +55,10 @@ func (s *slab[T]) next() *T {
 
 // init points t at snapshot s.
 func (t *Tx) init(st *Store, s *snapshot) {
-	t.store, t.snap, t.data, t.limit = st, s, s.data, s.limit
-	t.shift, t.verified, t.commit = st.shift, s.verified, s.meta.Commit
-	t.done, t.err, t.stats = false, nil, TxStats{}
+	t.store, t.snap, t.region, t.commit = st, s, &s.region, s.meta.Commit
+	t.done, t.err = false, nil
 	t.buckets.used, t.cursors.used = 0, 0
+	t.stats.PagesVerified = 0 // what a read counts
 	// All else in root is zero: t is new, or was a read transaction, and that changes nothing in it.
 	t.root.tx, t.root.hdr, t.root.born = t, s.meta.Root, s.meta.Commit
 }
