@@ -206,6 +206,26 @@ func TestStaleLockFile(t *testing.T) {
 	}
 }
 
+// A View whose slot is gone when it ends says so, whatever its function did.
+func TestLockFileCutUnderAView(t *testing.T) {
+	for name, end := range map[string]func() error{
+		"return": func() error { return nil },
+		"error":  func() error { return errors.New("its own") },
+		"panic":  func() error { panic("its own") },
+	} {
+		a, err := Open(memoryPathOf(t), 0o600, quick())
+		noError(t, err)
+		noError(t, putKeys(a, 0, 100))
+		err = a.View(func(*Tx) error {
+			noError(t, os.Truncate(lockPath(a), 0))
+			return end()
+		})
+		t.Log(name)
+		wantError(t, err, errLockCut)
+		die(a)
+	}
+}
+
 // A lock file that somebody cuts while it is in use gives errors, not crashes, and no second writer.
 func TestLockFileCutUnderLoad(t *testing.T) {
 	for _, size := range []int64{0, 4096, blocksAt * 8, blocksAt*8 + 8, blocksAt*8 + 4000} {

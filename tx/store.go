@@ -127,54 +127,62 @@ func (st *Store) View(fn func(*Tx) error) (err error) {
 	if t == nil {
 		t = new(Tx)
 	}
-	old := enter()
-	defer st.leaveView(t, old, &err)
-	defer st.endView(t, &err)
-	t.returned = false
-	if err := st.beginRead(t); err != nil {
-		return err
+	ended, old := false, enter()
+	defer func() {
+		if !ended {
+			st.breakOff(t, old, recover(), &err)
+		}
+	}()
+	if err = st.beginRead(t); err == nil {
+		t.managed = true
+		if err = fn(t); err == nil {
+			err = t.err
+		}
+		t.release()
 	}
-	t.managed = true
-	err = fn(t)
-	t.returned = true
+	t.detach()
+	ended = true
+	setFault(old)
+	st.pool.Put(t) // and nobody here uses it any more
 	return err
 }
 
-// endView ends the transaction of a View, whose function returned, panicked or left its goroutine, or which could not begin.
-func (st *Store) endView(t *Tx, err *error) {
-	var r any
-	if !t.returned {
-		if r = recover(); r != nil {
-			*err = t.faultOf(st, r)
-		}
+// breakOff ends the View whose function panicked with r or, if that is nil, left its goroutine, or which could not begin or end because
+// its slot in a lock file that was cut short faults.
+func (st *Store) breakOff(t *Tx, old bool, r any, err *error) {
+	if r != nil {
+		*err = t.faultOf(st, r)
 	}
 	if *err == nil {
 		*err = t.err
 	}
 	if t.store != nil && !t.done {
-		t.release()
+		if cut := st.inReaders(t.release); cut != nil {
+			*err = cut
+		}
 	}
-	t.store, t.snap, t.region = nil, nil, &nowhere // a pool must not keep a closed store alive
-	if narrow {
-		t.forget()
-	}
+	t.detach()
+	setFault(old)
 	if r != nil && *err == nil {
 		panic(r)
 	}
 }
 
-// leaveView is the last that a View does. A slot in a lock file that was cut short faults when the transaction ends.
-func (st *Store) leaveView(t *Tx, old bool, err *error) {
-	setFault(old)
-	if t.store == nil { // it has ended, and nobody uses t any more
-		st.pool.Put(t)
-		return
+// detach drops what t, which goes to a pool, refers to: a pool must not keep a closed store alive.
+func (t *Tx) detach() {
+	t.store, t.snap, t.region = nil, nil, &nowhere
+	if narrow {
+		t.forget()
 	}
-	if r := recover(); r != nil {
-		if *err = st.faultError(r); *err == nil {
-			panic(r)
-		}
+}
+
+// inReaders calls fn, which touches the table of readers, and returns an error if that is in a lock file that was cut short.
+func (st *Store) inReaders(fn func()) error {
+	if st.shared == nil {
+		fn()
+		return nil
 	}
+	return st.inLock(fn)
 }
 
 // beginRead starts t as a read transaction on the newest published commit: it takes a slot, names the commit in it,
@@ -189,7 +197,9 @@ func (st *Store) beginRead(t *Tx) error {
 		if err != nil {
 			return err
 		}
-		t.slot = slot
+		if slot != t.slot {
+			t.slot = slot
+		}
 		if st.readers.published.Load() == s.word && st.published.Load() == s {
 			t.init(st, s)
 			if st.opts.Guard {

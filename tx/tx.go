@@ -15,7 +15,6 @@ type Tx struct {
 	writable   bool
 	managed    bool // View or Update ends it, and turns faults into errors
 	done       bool
-	returned   bool        // the function of a View did
 	commit     page.Commit // the commit that it reads, or the one that it will be
 	err        error       // the first failure of a call without an error result (I13)
 	slot       *readerSlot
@@ -55,12 +54,15 @@ func (s *slab[T]) next() *T {
 
 // init points t at snapshot s.
 func (t *Tx) init(st *Store, s *snapshot) {
-	t.store, t.snap, t.region, t.commit = st, s, &s.region, s.meta.Commit
-	t.done, t.err = false, nil
+	t.store, t.snap, t.region, t.root.tx = st, s, &s.region, t
+	if t.err != nil {
+		t.err = nil
+	}
+	t.commit, t.done = s.meta.Commit, false
 	t.buckets.used, t.cursors.used = 0, 0
 	t.stats.PagesVerified = 0 // what a read counts
 	// All else in root is zero: t is new, or was a read transaction, and that changes nothing in it.
-	t.root.tx, t.root.hdr, t.root.born = t, s.meta.Root, s.meta.Commit
+	t.root.hdr, t.root.born = s.meta.Root, s.meta.Commit
 }
 
 // ID returns the number of the commit that a read transaction sees, and for a write transaction the number
