@@ -34,6 +34,8 @@ type File struct {
 	writer   lockMode              // what LockWriter holds; guarded by lockMu
 	bytes    bool                  // LockByte was used; guarded by lockMu
 	lockMu   sync.Mutex
+	journal  sync.Once // guards onExt4
+	onExt4   bool
 }
 
 // Path returns the path that was given to Open.
@@ -127,11 +129,29 @@ func (f *File) perform(op Op) (int, error) {
 	case OpPunch:
 		return 0, sysPunch(f.fd, op.Offset, op.Length)
 	case OpSync:
-		return 0, sysSync(f.fd)
+		return 0, f.flushed(f.fd, sysSync(f.fd))
 	case OpSyncDir:
-		return 0, sysSyncDir(filepath.Dir(f.real))
+		return 0, f.flushed(f.fd, sysSyncDir(filepath.Dir(f.real)))
 	}
 	return 0, syscall.EINVAL
+}
+
+// flushed returns the error of a flush, or what the flush has kept to itself.
+func (f *File) flushed(fd int, err error) error {
+	if err == nil {
+		err = f.failedLater(fd)
+	}
+	return err
+}
+
+// afterMsync returns what an msync has kept to itself. The mapping of a closed file is flushed all the same.
+func (f *File) afterMsync() error {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.fd < 0 {
+		return nil
+	}
+	return f.failedLater(f.fd)
 }
 
 // run sends op through the seam and begins again after EINTR. Flushes don't come here: what a

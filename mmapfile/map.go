@@ -267,9 +267,12 @@ func (m *Mapping) perform(op Op) (int, error) {
 	to := min(roundUp(op.Offset+op.Length, pageSize), m.mapped.Load())
 	// The kernel does not count a file that is open for reading only as shared: msync does nothing.
 	if !msyncReachesDevice || m.file.readOnly {
-		return 0, m.file.with(sysSync)
+		return 0, m.file.with(func(fd int) error { return m.file.flushed(fd, sysSync(fd)) })
 	}
-	return 0, sysMsync(m.data[from:to])
+	if err := sysMsync(m.data[from:to]); err != nil {
+		return 0, err
+	}
+	return 0, m.file.afterMsync()
 }
 
 // pageSize is the size in bytes of the system's pages, which mappings are aligned to.

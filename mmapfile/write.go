@@ -142,7 +142,8 @@ func (f *File) Punch(off, n int64) error {
 
 // Sync makes all that was written to the file durable, its size too, but not its name (see
 // SyncDir). It is never repeated after a failure, not even EINTR: the kernel may have dropped the
-// failed pages and would report the next attempt as a success.
+// failed pages and would report the next attempt as a success. On ext4 it also fails if the file system has failed
+// since, even if all of this file may have been written before.
 func (f *File) Sync() error {
 	_, err := f.seam.through(Op{Kind: OpSync, Path: f.path}, f.do)
 	return wrap("sync", f.path, err)

@@ -72,7 +72,7 @@ func (b *bench) run() {
 	if err := b.newDevice(); err != nil {
 		b.tier.Cannot(err)
 	}
-	if err := b.failuresAreReported(); err != nil {
+	if err := b.flushesTellTheTruth(); err != nil {
 		b.t.Fatal(err)
 	}
 	teeth := ""
