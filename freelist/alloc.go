@@ -11,7 +11,8 @@ import (
 // appends the first page of each, in order, to dst. The units are laid out so that
 // the commit is written in few large runs:
 //
-//   - all of them in one free extent, the smallest that holds them, if there is one;
+//   - all of them in one free extent, the smallest that holds them, if there is one (of
+//     those that were looked at, in a large file);
 //   - else units of several pages by best fit (together if they fit together), and
 //     single pages into the longest runs, their addresses ascending;
 //   - short runs are used only when the high water has reached the target (SetTarget);
@@ -40,9 +41,9 @@ func (l *List) Alloc(units []uint32, dst []page.No, limit page.No) ([]page.No, e
 	if total == 0 {
 		return dst, nil
 	}
-	if e, ok := l.bestFit(total); ok {
-		l.free.remove(Extent{e.Page, total})
-		return layOut(units, dst, e.Page), nil
+	if p, ok := l.oneRun(total); ok {
+		l.free.remove(Extent{p, total})
+		return layOut(units, dst, p), nil
 	}
 	a := allocation{l: l, units: units, base: l.highWater, runs: l.runs[:0]}
 	dst, err := a.place(dst, total-singles, singles, limit)

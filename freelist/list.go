@@ -40,6 +40,8 @@ type List struct {
 
 	runs []Extent // buffer of Alloc
 	hand page.No  // how many chunks Sparsest has looked at
+
+	near []Extent // free runs that were seen, for small allocations; others may have taken them since
 }
 
 // New returns a list without free or pending pages, for a file whose data begins at
