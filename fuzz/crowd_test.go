@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mmdb"
+	"mmdb/tx"
 )
 
 // crowdOptions returns the options of the crowd with this seed: most spill now and then.
@@ -58,6 +59,9 @@ func lazyOptions(seed uint64) mmdb.Options {
 	o.SyncInterval = []time.Duration{-1, time.Millisecond, 4 * time.Millisecond}[seed/3%3]
 	if seed%2 == 0 {
 		o.Durability = mmdb.Lazy
+	}
+	if seed/2%2 == 0 {
+		tx.Sabotage(&o, tx.EagerCheckpoint)
 	}
 	return o
 }

@@ -74,7 +74,7 @@
 //	publish before the flush            a failed flush, old readers     0
 //	reuse a page one commit too soon    crash during creation           2
 //	ignore readers                      the model, old readers          0
-//	ignore the digest                   crash, then process death    3164
+//	ignore the record's sums            crash, then process death    6104
 //	take the newest meta unseen         crash during creation         144
 //	ignore base                         rot in two commits              3
 //	adopt without rewriting             process death, power loss    1852
@@ -91,7 +91,7 @@
 //	keep what a failed function took    a crowd's functions             0
 //	reuse pages during a flush          crash of a crowd             1000
 //	Sync without a flush                crash of a lazy crowd         300
-//	forget the window                   crash of a lazy crowd        1000
+//	use records of the window again     crash of a lazy crowd         700
 //	lazy commits count as durable       crash of a lazy crowd         400
 //	write over the durable meta         crash of a lazy crowd         600
 //	verify only the newest lazy commit  crash of a lazy crowd         200

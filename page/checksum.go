@@ -30,17 +30,11 @@ func SealRun(head, payload, pad []byte, salt uint64) uint64 {
 	return s
 }
 
-// Digest is a running hash over the checksums of pages. The order counts.
-// The zero value is ready for use, and a copy is an independent digest.
-type Digest struct{ state uint64 }
+// ChecksumSize is the bytes that a checksum takes.
+const ChecksumSize = 8
 
-// Add takes one checksum into the digest.
-func (d *Digest) Add(checksum uint64) {
-	var b [16]byte
-	le.PutUint64(b[:8], d.state)
-	le.PutUint64(b[8:], checksum)
-	d.state = xxhash.Sum64(b[:])
-}
+// AppendChecksum appends a checksum to a list of them.
+func AppendChecksum(list []byte, sum uint64) []byte { return le.AppendUint64(list, sum) }
 
-// Sum returns the hash of all checksums added so far, 0 if there were none.
-func (d *Digest) Sum() uint64 { return d.state }
+// ListedChecksum returns checksum i of a list.
+func ListedChecksum(list []byte, i int) uint64 { return le.Uint64(list[i*ChecksumSize:]) }

@@ -184,7 +184,8 @@
 //	40     8    previous length: bytes of its payload
 //	48     8    previous checksum: of its run
 //	56     8    previous commit: its number
-//	64     8    digest: of the checksums of all pages written, in order
+//	64     4    sums: bytes of this section
+//	68     4    unused: zero
 //	72     8    high water: pages
 //	80     32   root: bucket header
 //	112    8    next tree: number for the next bucket
@@ -196,6 +197,9 @@
 //	140    4    pending: bytes of this section, 0 without a checkpoint
 //	144         end
 //
-// followed by the four sections, whose encoding is package freelist's, and
-// zeros to the end: a record may be padded to the space set aside for it.
+// followed by the sections written, freed, free and pending, whose encoding is
+// package freelist's, the section sums, and zeros to the end: a record may be
+// padded to the space set aside for it. Sums has the checksum of each written
+// page in order, 8 bytes each, zeros for the other pages of a run. It may be
+// empty when base is the commit itself.
 package page

@@ -85,7 +85,7 @@ var wantTables = map[string]map[string]int{
 		"version": offRecordVersion, "page size": offRecordPageSize, "salt": offRecordSalt,
 		"commit": offRecordCommit, "base": offRecordBase, "previous page": offRecordPrev,
 		"previous length": offRecordPrevLength, "previous checksum": offRecordPrevChecksum,
-		"previous commit": offRecordPrevCommit, "digest": offRecordDigest, "high water": offRecordHighWater,
+		"previous commit": offRecordPrevCommit, "sums": offRecordSums, "unused": offRecordUnused, "high water": offRecordHighWater,
 		"root": offRecordRoot, "next tree": offRecordNextTree, "flags": offRecordFlags,
 		"reserved": offRecordReserved, "written": offRecordWritten, "freed": offRecordFreed,
 		"free": offRecordFree, "pending": offRecordPending, "end": RecordHeaderSize,

@@ -93,10 +93,9 @@ func goldenMeta() Meta {
 func goldenRecord() Record {
 	return Record{
 		PageSize: DefaultSize, Salt: goldenSalt, Commit: 9, Base: 8,
-		Prev:   Link{Page: 19, Len: 150, Checksum: 0x99aabbccddeeff00, Commit: 7},
-		Digest: 0x0f0e0d0c0b0a0908, HighWater: 40,
+		Prev: Link{Page: 19, Len: 150, Checksum: 0x99aabbccddeeff00, Commit: 7}, HighWater: 40,
 		Root: Bucket{Root: 21, Keys: 100, Sequence: 2, Tree: RootTree}, NextTree: 7, Checkpoint: true,
-		Written: []byte("written"), Freed: []byte("freed"), Free: []byte("free"), Pending: []byte("pending"),
+		Written: []byte("written"), Freed: []byte("freed"), Free: []byte("free"), Pending: []byte("pending"), Sums: []byte("checksumchecksum"),
 	}
 }
 

@@ -16,7 +16,8 @@ const (
 	offRecordPrevLength   = 40
 	offRecordPrevChecksum = 48
 	offRecordPrevCommit   = 56
-	offRecordDigest       = 64
+	offRecordSums         = 64
+	offRecordUnused       = 68
 	offRecordHighWater    = 72
 	offRecordRoot         = 80
 	offRecordNextTree     = 112
@@ -38,7 +39,6 @@ type Record struct {
 	Commit    Commit
 	Base      Commit // newest commit known durable when this was written
 	Prev      Link   // the record before, zero if there is none
-	Digest    uint64 // see Digest: over all pages written, in order
 	HighWater No     // pages, counted from the start of the file
 	Root      Bucket // the root bucket
 	NextTree  Tree   // number for the next new bucket
@@ -49,11 +49,16 @@ type Record struct {
 
 	// The sections, encoded by package freelist.
 	Written, Freed, Free, Pending []byte
+
+	// Sums is the checksums of the pages in Written, in order; those of a
+	// run's other pages than the first are zero. It is empty when the pages
+	// were flushed before the meta was written: then nobody compares them.
+	Sums []byte
 }
 
 // Size returns the bytes that Encode writes.
 func (r *Record) Size() int {
-	return RecordHeaderSize + len(r.Written) + len(r.Freed) + len(r.Free) + len(r.Pending)
+	return RecordHeaderSize + len(r.Written) + len(r.Freed) + len(r.Free) + len(r.Pending) + len(r.Sums)
 }
 
 // Encode writes the record to the first Size bytes of dst.
@@ -68,7 +73,7 @@ func (r *Record) Encode(dst []byte) {
 	le.PutUint64(dst[offRecordPrevLength:], r.Prev.Len)
 	le.PutUint64(dst[offRecordPrevChecksum:], r.Prev.Checksum)
 	le.PutUint64(dst[offRecordPrevCommit:], uint64(r.Prev.Commit))
-	le.PutUint64(dst[offRecordDigest:], r.Digest)
+	le.PutUint32(dst[offRecordUnused:], 0)
 	le.PutUint64(dst[offRecordHighWater:], uint64(r.HighWater))
 	r.Root.Encode(dst[offRecordRoot:])
 	le.PutUint64(dst[offRecordNextTree:], uint64(r.NextTree))
@@ -80,13 +85,16 @@ func (r *Record) Encode(dst []byte) {
 	le.PutUint32(dst[offRecordReserved:], 0)
 	at := RecordHeaderSize
 	for i, section := range r.sections() {
-		le.PutUint32(dst[offRecordWritten+4*i:], uint32(len(*section)))
+		le.PutUint32(dst[sectionOffsets[i]:], uint32(len(*section)))
 		at += copy(dst[at:], *section)
 	}
 }
 
-func (r *Record) sections() [4]*[]byte {
-	return [4]*[]byte{&r.Written, &r.Freed, &r.Free, &r.Pending}
+// sectionOffsets is where the lengths of the sections stand.
+var sectionOffsets = [...]int{offRecordWritten, offRecordFreed, offRecordFree, offRecordPending, offRecordSums}
+
+func (r *Record) sections() [len(sectionOffsets)]*[]byte {
+	return [...]*[]byte{&r.Written, &r.Freed, &r.Free, &r.Pending, &r.Sums}
 }
 
 // Decode reads a record from src and validates it. Behind the sections src may
@@ -111,18 +119,17 @@ func (r *Record) Decode(src []byte) error {
 			Checksum: le.Uint64(src[offRecordPrevChecksum:]),
 			Commit:   Commit(le.Uint64(src[offRecordPrevCommit:])),
 		},
-		Digest:     le.Uint64(src[offRecordDigest:]),
 		HighWater:  No(le.Uint64(src[offRecordHighWater:])),
 		Root:       DecodeBucket(src[offRecordRoot:]),
 		NextTree:   Tree(le.Uint64(src[offRecordNextTree:])),
 		Checkpoint: flags&recordCheckpoint != 0,
 	}
-	if flags&^recordCheckpoint != 0 || le.Uint32(src[offRecordReserved:]) != 0 {
+	if flags&^recordCheckpoint != 0 || le.Uint32(src[offRecordReserved:]) != 0 || le.Uint32(src[offRecordUnused:]) != 0 {
 		return damaged("commit record: reserved bytes are not zero")
 	}
 	rest := src[RecordHeaderSize:]
 	for i, section := range r.sections() {
-		n := le.Uint32(src[offRecordWritten+4*i:])
+		n := le.Uint32(src[sectionOffsets[i]:])
 		if uint64(n) > uint64(len(rest)) {
 			return damaged("commit record: sections are longer than the record")
 		}
@@ -143,6 +150,9 @@ func (r *Record) Validate() error {
 	}
 	if !r.Checkpoint && len(r.Free)+len(r.Pending) != 0 {
 		return damaged("commit record: free space without a checkpoint")
+	}
+	if len(r.Sums)%ChecksumSize != 0 {
+		return damaged("commit record: %d bytes of checksums", len(r.Sums))
 	}
 	if r.Prev == (Link{}) {
 		return nil

@@ -73,7 +73,7 @@ var figures = []struct {
 	{"high_water_pages", gauge, "Pages of the file that are or were in use.", func(s *mmdb.Stats) float64 { return float64(s.HighWater) }},
 	{"free_pages", gauge, "Pages that the next commit may use; 0 before the first write transaction.", func(s *mmdb.Stats) float64 { return float64(s.FreePages) }},
 	{"pending_pages", gauge, "Pages that are free but pinned by a snapshot; 0 before the first write transaction.", func(s *mmdb.Stats) float64 { return float64(s.PendingPages) }},
-	{"lazy_bytes", gauge, "Bytes that lazy commits have written and no flush has made durable yet.", func(s *mmdb.Stats) float64 { return float64(s.LazyBytes) }},
+	{"lazy_bytes", gauge, "Bytes of pages in use that lazy commits have written and no flush has made durable yet.", func(s *mmdb.Stats) float64 { return float64(s.LazyBytes) }},
 	{"failed", gauge, "1 if a flush has failed and writes are refused, else 0.", func(s *mmdb.Stats) float64 { return boolean(s.Failed) }},
 	{"open_readers", gauge, "Read transactions of this process that are open.", func(s *mmdb.Stats) float64 { return float64(s.OpenReaders) }},
 	{"oldest_reader_commits", gauge, "Commits that the oldest open read transaction, of any process, is behind.", func(s *mmdb.Stats) float64 { return float64(s.OldestReader) }},

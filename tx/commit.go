@@ -48,7 +48,7 @@ func (w *writer) writeGroup(g *group) (err error) {
 			return err
 		}
 	}
-	if !w.reclaimed && len(w.taken) == 0 && w.st.window.base() == w.tip.meta.Commit {
+	if !w.reclaimed && len(w.taken) == 0 { // the flush that was in progress then has ended
 		w.reclaim()
 	}
 	w.commit = g.last
@@ -63,7 +63,7 @@ func (w *writer) writeGroup(g *group) (err error) {
 		w.space.Reclaim(nil)
 		w.freed = w.freed[:0]
 	}
-	space := w.recordSpace(&rec)
+	space := w.recordSpace(&rec, w.unitPages())
 	nos, err := w.place(append(w.lens, space))
 	if err != nil {
 		return err
@@ -74,7 +74,7 @@ func (w *writer) writeGroup(g *group) (err error) {
 	}
 	rec.Root = g.root
 	rec.Root.Root = w.resolve(rec.Root.Root)
-	f := w.chooseFlush(g)
+	f := w.chooseFlush(g, space)
 	link, err := w.writeRecord(&rec, nos[len(nos)-1], space)
 	if err != nil {
 		return err
@@ -86,6 +86,7 @@ func (w *writer) writeGroup(g *group) (err error) {
 // takeOff makes the commit of rec, which is written but for its meta, the state of w, and the flight f of its store. If it
 // fails from here on, the store takes no more writes.
 func (w *writer) takeOff(f *flight, rec *page.Record, link page.Link) {
+	f.bytes = w.windowBytes(rec, link)
 	f.meta = page.Meta{Version: page.Version, PageSize: rec.PageSize, Salt: rec.Salt, Commit: rec.Commit, Base: rec.Base,
 		Root: rec.Root, NextTree: rec.NextTree, HighWater: rec.HighWater, Record: link}
 	f.snap = w.st.newSnapshot(&f.meta)
@@ -94,9 +95,10 @@ func (w *writer) takeOff(f *flight, rec *page.Record, link page.Link) {
 	}
 	f.slot = w.targetSlot()
 	f.old = w.slots[f.slot]
-	w.slots[f.slot] = metaSlot{valid: true, meta: f.meta, alone: f.twoPhase || rec.Base == w.tip.meta.Commit}
+	w.slots[f.slot] = metaSlot{valid: true, meta: f.meta}
 	if rec.Checkpoint {
 		w.chain = w.chain[:0]
+		w.addCut(rec.Prev.Commit)
 	}
 	w.chain = append(w.chain, link)
 	w.space.AddPending(w.freed)
@@ -104,19 +106,40 @@ func (w *writer) takeOff(f *flight, rec *page.Record, link page.Link) {
 	w.countSpace()
 }
 
-// chooseFlush returns the flight of group g, whose pages are written, and decides how it is flushed: pages first and the
-// meta second (I4) if there are too many of them for recovery to verify, with those of the lazy commits before.
-func (w *writer) chooseFlush(g *group) *flight {
-	pages := uint64(0)
-	for i := range w.written {
-		pages += w.written[i].Len
-	}
-	f, before := &w.st.flight, w.st.window.bytes.Load()
-	f.bytes, f.size = int64(pages)<<w.st.shift, g.size
-	large := w.spilled || f.bytes > oneFlushMax
-	f.durable = g.durable || large || before+f.bytes > w.windowLimit()
-	f.twoPhase = f.durable && (w.st.opts.TwoPhase || large || before+f.bytes > windowMax)
+// chooseFlush returns the flight of group g, whose pages are written but for the record in space pages, and decides how it is
+// flushed: pages first and the meta second (I4) if there are too many of them for recovery to verify, with those of the lazy commits before.
+func (w *writer) chooseFlush(g *group, space uint32) *flight {
+	f, bytes := &w.st.flight, int64(w.writtenPages())<<w.st.shift
+	f.size = g.size
+	large := w.spilled || bytes > oneFlushMax
+	bytes += int64(space)<<w.st.shift + w.st.window.bytes.Load()
+	f.durable = g.durable || large || bytes > w.windowLimit()
+	f.twoPhase = f.durable && (w.st.opts.TwoPhase || large || bytes > windowMax)
 	return f
+}
+
+func (w *writer) writtenPages() (n uint64) {
+	for i := range w.written {
+		n += w.written[i].Len
+	}
+	return n
+}
+
+// windowBytes returns by how much the commit of rec makes larger what recovery has to verify: by what it wrote, less what it freed of the
+// commits since the base. Records that a checkpoint frees are read all the same.
+func (w *writer) windowBytes(rec *page.Record, link page.Link) int64 {
+	base, n := w.st.window.base(), int64(w.writtenPages()+w.st.extentOf(link).Len)
+	for _, p := range w.freed {
+		if p.Born > base {
+			n -= int64(p.Len)
+		}
+	}
+	for _, l := range w.chain {
+		if rec.Checkpoint && l.Commit > base {
+			n += int64(w.st.extentOf(l).Len)
+		}
+	}
+	return n << w.st.shift
 }
 
 // The chain of commit records is ended by a checkpoint, a record with the whole free list, when it is longer than
@@ -126,14 +149,16 @@ const (
 	chainFactor = 64
 	chainMin    = 32
 	chainMax    = 4096
-	chainShare  = 64 // of the file's pages, one in so many may be such records while lazy commits are not durable
 )
 
-// checkpointDue reports whether the next record should be a checkpoint. While lazy commits are not durable the list is full of
-// what they have replaced: it is better written after the flush.
+// checkpointDue reports whether the next record should be a checkpoint. While lazy commits are not durable one wins nothing: the records
+// before it are still needed, and so is all that the commit before it had (cuts).
 func (w *writer) checkpointDue() bool {
+	if w.st.sabotaged(EagerCheckpoint) {
+		return len(w.chain) >= 4
+	}
 	if w.st.window.base() != w.tip.meta.Commit && w.group != nil && !w.group.durable {
-		return len(w.chain) >= min(max(chainMin, int(w.space.HighWater()/chainShare)), chainMax)
+		return len(w.chain) >= chainMax
 	}
 	due := chainFactor * w.space.CheckpointBound(len(w.freed)) >> w.st.shift
 	return len(w.chain) >= min(max(chainMin, due), chainMax)
@@ -167,9 +192,20 @@ func (st *Store) extentOf(l page.Link) freelist.Extent {
 // spareRuns is for how many runs of written pages a record has room set aside.
 const spareRuns = 64
 
-// recordSpace returns how many pages to set aside for rec before its last sections are known.
-func (w *writer) recordSpace(rec *page.Record) uint32 {
+// unitPages returns the number of pages of the collected units.
+func (w *writer) unitPages() (n uint64) {
+	for _, l := range w.lens {
+		n += uint64(l)
+	}
+	return n
+}
+
+// recordSpace returns how many pages to set aside for rec before its last sections are known, when the commit writes so many pages.
+func (w *writer) recordSpace(rec *page.Record, pages uint64) uint32 {
 	n := page.RecordHeaderSize + len(rec.Freed) + spareRuns
+	if !w.spilled && pages<<w.st.shift <= oneFlushMax {
+		n += int(pages) * page.ChecksumSize
+	}
 	if rec.Checkpoint {
 		n += w.space.CheckpointBound(len(w.freed))
 	}
@@ -184,9 +220,15 @@ func (w *writer) writeRecord(rec *page.Record, no page.No, space uint32) (page.L
 		rec.Base = rec.Commit
 	}
 	rec.HighWater = w.space.HighWater()
-	rec.Digest = w.endWritten()
+	w.endWritten()
 	w.sections[0] = freelist.AppendExtents(w.sections[0][:0], w.extents)
 	rec.Written = w.sections[0]
+	if w.sections[4] = w.sections[4][:0]; !w.st.flight.twoPhase {
+		for i := range w.written {
+			w.sections[4] = appendSums(w.sections[4], w.written[i])
+		}
+	}
+	rec.Sums = w.sections[4]
 	if rec.Checkpoint {
 		w.sections[2], w.sections[3] = w.space.AppendCheckpoint(rec.Commit, w.freed, w.sections[2][:0], w.sections[3][:0])
 		rec.Free, rec.Pending = w.sections[2], w.sections[3]
@@ -243,15 +285,21 @@ func (w *writer) moreRecordSpace(old freelist.Extent, n uint32) (page.No, error)
 	return no, nil
 }
 
-// endWritten sorts what was written by address, makes w.extents of it, and returns the digest.
-func (w *writer) endWritten() uint64 {
+// endWritten sorts what was written by address, and makes w.extents of it.
+func (w *writer) endWritten() {
 	slices.SortFunc(w.written, func(a, b writtenRun) int { return cmp.Compare(a.Page, b.Page) })
-	var d page.Digest
 	w.extents = w.extents[:0]
 	for i := range w.written {
-		d.Add(w.written[i].sum)
 		w.extents = append(w.extents, w.written[i].Extent)
 	}
 	w.extents = freelist.Normalize(w.extents)
-	return d.Sum()
+}
+
+// appendSums appends the checksum of a page or run to those that a record lists, one for each page.
+func appendSums(sums []byte, r writtenRun) []byte {
+	sums = page.AppendChecksum(sums, r.sum)
+	for range r.Len - 1 {
+		sums = page.AppendChecksum(sums, 0)
+	}
+	return sums
 }

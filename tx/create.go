@@ -32,8 +32,8 @@ func (st *Store) create() (*page.Meta, error) {
 	page.InitLeaf(page.Body(leaf))
 	h := page.Header{Number: root, Born: firstCommit, Tree: page.RootTree, Kind: page.KindLeaf, Run: 1}
 	h.Encode(leaf)
-	sum := page.Seal(leaf, st.salt)
-	m.Record = st.firstRecord(&m, img[int64(rec)<<st.shift:], rec, sum)
+	page.Seal(leaf, st.salt)
+	m.Record = st.firstRecord(&m, img[int64(rec)<<st.shift:], rec)
 	if err := st.writeFirst(&m, img); err != nil {
 		return nil, err
 	}
@@ -70,10 +70,8 @@ func (st *Store) writeFirst(m *page.Meta, img []byte) error {
 }
 
 // firstRecord fills run with the record of the first commit: a checkpoint of nothing.
-func (st *Store) firstRecord(m *page.Meta, run []byte, no page.No, sum uint64) page.Link {
-	var d page.Digest
-	d.Add(sum)
-	rec := page.Record{PageSize: m.PageSize, Salt: m.Salt, Commit: m.Commit, Base: m.Base, Digest: d.Sum(), HighWater: m.HighWater,
+func (st *Store) firstRecord(m *page.Meta, run []byte, no page.No) page.Link {
+	rec := page.Record{PageSize: m.PageSize, Salt: m.Salt, Commit: m.Commit, Base: m.Base, HighWater: m.HighWater,
 		Root: m.Root, NextTree: m.NextTree, Checkpoint: true}
 	n := len(run) - page.RunHeaderSize
 	page.InitRun(run, page.Header{Number: no, Born: m.Commit, Kind: page.KindRecord, Run: 1}, n)

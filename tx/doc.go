@@ -26,7 +26,7 @@
 // written too.
 //
 // A lazy commit (durability.go) leaves the flush out. Its meta names the newest durable commit as its base, and recovery
-// verifies all that was written since.
+// verifies all that was written since and is still reached (windowcheck.go): what the window freed is used again.
 //
 // # Promises that the code must keep
 //
@@ -41,7 +41,7 @@
 // No page of the file is trusted before it was verified once (I3): node and run are the only ways to a page, and compare
 // each one with what its parent says of it.
 //
-// A commit that recovery finds without the mark of a clean close is checked as a whole (pages, record, digest), and
+// A commit that recovery finds without the mark of a clean close is checked as a whole (records, pages and their checksums), and
 // if it is, its pages are written and flushed once more before anybody sees it (I5). If it is not, its base is taken.
 // Writing again is not enough where the page cache lies, as ext4's does after a failed write to new blocks: so a file that
 // was not closed cleanly is dropped from the cache first (distrust.go). If adoption itself can't be written, Open fails

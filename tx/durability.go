@@ -37,13 +37,13 @@ func (d Durability) String() string {
 func (t *Tx) SetDurability(d Durability) { t.durability = d }
 
 // A Lazy commit writes all that a durable one does, its meta too, but does not flush. The commits since the newest durable one
-// are the window. The metas of its commits name that one as their base, and recovery verifies all that was written since. So
-// the newest durable meta stays in its slot, the other slots take turns, and no page that a commit of the window has written
-// is used again before newer metas have replaced all that reach back to it (neededCommits). When the window grows
-// beyond a bound, the next commit is made durable.
+// are the window. The metas of its commits name that one as their base, and recovery verifies all that was written since and is
+// still reached, with the checksums that the records list. So the newest durable meta stays in its slot, the other slots take turns,
+// and no record of the window is used again while a meta reaches back to it (needRecords). Pages of the window are used again like any
+// others. When the window grows beyond a bound, the next commit is made durable.
 type window struct {
 	durable atomic.Uint64 // the newest commit known to be durable
-	bytes   atomic.Int64  // what commits have written since then; who owns the flight changes it
+	bytes   atomic.Int64  // what recovery would have to verify; who owns the flight changes it
 }
 
 // base returns the newest commit known to be durable.
@@ -59,23 +59,21 @@ func (w *window) reset(c page.Commit) {
 	w.durable.Store(uint64(c))
 }
 
-// The window is at most windowMax bytes, and less in a small database: half of it, or windowMin.
+// The window is at most windowMax bytes, and less in a small database: half of it, or windowMin; and one in windowShare of Options.MaxSize,
+// because its records take space until it is durable.
 const (
-	windowMax = 64 << 20
-	windowMin = 4 << 20
+	windowMax   = 64 << 20
+	windowMin   = 4 << 20
+	windowShare = 8
 )
 
 // windowLimit returns how many bytes the commits may write that are not durable yet.
 func (w *writer) windowLimit() int64 {
-	return max(windowMin, min(windowMax, int64(w.tip.meta.HighWater)<<w.st.shift/2))
-}
-
-// settledTip reports whether no flush is in progress and the newest commit is durable. To the holder of the writer lock
-// that stays so.
-func (st *Store) settledTip() bool {
-	st.flushMu.Lock()
-	defer st.flushMu.Unlock()
-	return !st.flushing && st.window.base() == st.w.tip.meta.Commit
+	n := max(windowMin, min(windowMax, int64(w.tip.meta.HighWater)<<w.st.shift/2))
+	if m := w.st.opts.MaxSize; m > 0 {
+		n = min(n, m/windowShare)
+	}
+	return n
 }
 
 // Sync makes durable all that was committed before. It waits for a flush in progress, but not for transactions. With

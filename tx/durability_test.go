@@ -142,7 +142,7 @@ func TestLazyCommitsAreFlushedBeforeTheyAreTooMany(t *testing.T) {
 	const size = 300_000
 	most, limit := page.Commit(0), int64(0)
 	for i := range 60 {
-		noError(t, putLarge(st, fmt.Sprint(i%7), size))
+		noError(t, putLarge(st, fmt.Sprint(i), size))
 		limit = max(limit, st.w.windowLimit()) // it falls again when the file shrinks
 		m := &st.published.Load().meta
 		most = max(most, m.Commit-m.Base)
@@ -289,20 +289,57 @@ func TestACommitThatFlushedForSpaceIsWhole(t *testing.T) {
 	}
 }
 
-// A base that lies absurdly far back makes nobody count up to it.
-func TestAWindowWithoutEndIsNotCounted(t *testing.T) {
-	st, _ := lazyStore(t, Options{})
-	noError(t, putKeys(st, 0, 10))
-	w := st.w
-	m := page.Meta{Commit: 1 << 60, Base: 1}
-	if n, ok := w.appendWindow(nil, &m); !ok || len(n) != len(w.chain)-1 {
-		t.Errorf("%d commits of %d in the chain, %v", len(n), len(w.chain), ok)
+// What lazy commits write and free again is used by those that follow: the same keys again and again do not make the file grow, and there is
+// nothing to flush.
+func TestLazyCommitsUseTheirPagesAgain(t *testing.T) {
+	st, p := lazyStore(t, Options{})
+	noError(t, putKeys(st, 0, 1000))
+	noError(t, st.Sync())
+	p.set(nil)
+	high := page.No(0)
+	for i := range 500 {
+		noError(t, putLarge(st, fmt.Sprint(i%3), 100_000))
+		if i == 20 {
+			high = st.published.Load().meta.HighWater
+		}
 	}
-	m.Base = 0
-	chain := w.chain
-	w.chain = []page.Link{{Commit: 1 << 59}}
-	if n, ok := w.appendWindow(nil, &m); ok || len(n) != 0 {
-		t.Errorf("%d commits, %v", len(n), ok)
+	if m := st.published.Load().meta; m.HighWater > high+600 { // a record for each commit, and the free list's slack
+		t.Errorf("%d pages, after 20 commits it was %d", m.HighWater, high)
 	}
-	w.chain = chain
+	if n := flushes(p); n > 2 { // for the records
+		t.Errorf("%d flushes", n)
+	}
+	checkStore(t, st)
+	wantImage(t, readAll(t, st.Path()), 1000)
+}
+
+// A checkpoint among lazy commits makes records superfluous that recovery still verifies the commits with.
+func TestCheckpointsAmongLazyCommits(t *testing.T) {
+	o := Options{}
+	Sabotage(&o, EagerCheckpoint)
+	st, _ := lazyStore(t, o)
+	for i := range 100 {
+		noError(t, putKeys(st, 0, i))
+		if i%10 == 9 {
+			wantImage(t, readAll(t, st.Path()), i)
+		}
+		if i == 50 {
+			noError(t, st.Sync())
+		}
+	}
+	if len(st.w.cuts) < 10 {
+		t.Errorf("%d checkpoints among lazy commits", len(st.w.cuts))
+	}
+	checkStore(t, st)
+	img := readAll(t, st.Path())
+	again := openStore(t, writeFile(t, img), &Options{Durability: Lazy, SyncInterval: -1})
+	again.mu.Lock()
+	err := again.w.loadSpace(&again.w.tip.meta)
+	again.mu.Unlock()
+	noError(t, err)
+	if len(again.w.cuts) < 10 {
+		t.Errorf("%d checkpoints found in the file", len(again.w.cuts))
+	}
+	noError(t, putKeys(again, 99, 200))
+	wantImage(t, readAll(t, again.Path()), 200)
 }

@@ -17,7 +17,7 @@ type flight struct {
 	old      metaSlot // what stood there
 	durable  bool     // it is flushed
 	twoPhase bool     // the pages must be durable before the meta is written
-	bytes    int64    // what it has written
+	bytes    int64    // what it adds to the window, see windowBytes
 	size     int      // functions in it
 	block    [page.MetaBlock]byte
 	one      [1][]byte

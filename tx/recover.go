@@ -6,7 +6,6 @@ import (
 	"io"
 	"slices"
 
-	"mmdb/freelist"
 	"mmdb/page"
 )
 
@@ -128,12 +127,6 @@ func (st *Store) agree(all []candidate) error {
 	return nil
 }
 
-// A part is what a commit wrote at one place, as recovery read it.
-type part struct {
-	page  page.No
-	bytes []byte
-}
-
 // verifyCommit reads and checks all that commit m wrote since its base, and returns it. A settled commit, and one
 // whose pages were flushed before its meta, need only the record.
 func (st *Store) verifyCommit(m *page.Meta) ([]part, error) {
@@ -154,95 +147,9 @@ func (st *Store) verifyCommit(m *page.Meta) ([]part, error) {
 	if m.Base == m.Commit {
 		return parts, nil
 	}
-	return parts, st.verifyWindow(m, rec, &parts)
-}
-
-// verifyWindow checks all that was written since the base of commit m, whose record is rec: a lazy commit's base may lie many
-// commits back. What it reads is appended to parts.
-func (st *Store) verifyWindow(m *page.Meta, rec page.Record, parts *[]part) error {
-	total := uint64(0)
-	for {
-		if err := st.verifyWritten(&rec, &total, parts); err != nil {
-			return err
-		}
-		prev := rec.Prev
-		if prev.Commit <= m.Base || st.sabotaged(BugVerifyNewest) {
-			if prev.Commit < m.Base {
-				return page.Corruptf(rec.Prev.Page, "the commit is based on %d, which is not among those before it", m.Base)
-			}
-			return nil
-		}
-		if prev.Commit >= rec.Commit {
-			return page.Corruptf(prev.Page, "commit %d comes before %d", prev.Commit, rec.Commit)
-		}
-		var err error
-		if rec, err = st.verifyRecord(prev, m.HighWater, parts); err != nil {
-			return err
-		}
-	}
-}
-
-// verifyRecord reads the commit record that l leads to, and appends it to parts.
-func (st *Store) verifyRecord(l page.Link, limit page.No, parts *[]part) (rec page.Record, err error) {
-	n := uint64(page.RunPages(int(min(l.Len, page.MaxValueSize)), st.pageSize))
-	b, err := st.readPart(freelist.Extent{Page: l.Page, Len: n}, limit)
-	if err != nil {
-		return rec, err
-	}
-	*parts = append(*parts, part{l.Page, b})
-	return rec, st.checkRecord(&rec, b, l)
-}
-
-// verifyWritten reads what the commit of rec wrote, appends it to parts, and compares the digests. total is the number of pages
-// so far.
-func (st *Store) verifyWritten(rec *page.Record, total *uint64, parts *[]part) error {
-	extents, err := freelist.DecodeExtents(rec.Written, rec.HighWater)
-	if err != nil {
-		return err
-	}
-	var d page.Digest
-	for _, e := range extents {
-		if *total += e.Len; *total<<st.shift > windowMax {
-			return page.Corruptf(e.Page, "commit record lists more pages than may be written before a flush")
-		}
-		b, err := st.readPart(e, rec.HighWater)
-		if err != nil {
-			return err
-		}
-		*parts = append(*parts, part{e.Page, b})
-		for no := e.Page; no < e.End(); {
-			run := page.No(page.Run(b))
-			if run == 0 || run > e.End()-no {
-				return page.Corruptf(no, "run of %d pages does not fit what the commit wrote", run)
-			}
-			one := b[:int(run)<<st.shift]
-			if err := page.Verify(one, st.pageSize, no, st.salt); err != nil {
-				return err
-			}
-			if page.Born(one) != rec.Commit {
-				return page.Corruptf(no, "written by commit %d, not by %d", page.Born(one), rec.Commit)
-			}
-			d.Add(page.Stored(one))
-			b = b[len(one):]
-			no += run
-		}
-	}
-	if d.Sum() != rec.Digest && !st.sabotaged(BugIgnoreDigest) {
-		return page.Corruptf(0, "commit %d: the pages are not all of one writing (digest)", rec.Commit)
-	}
-	return nil
-}
-
-// readPart reads the pages of e from the file.
-func (st *Store) readPart(e freelist.Extent, limit page.No) ([]byte, error) {
-	if e.Page < st.first || e.Page >= limit || e.Len > uint64(limit-e.Page) {
-		return nil, page.Corruptf(e.Page, "reference to %d pages outside the database", e.Len)
-	}
-	b := make([]byte, e.Len<<st.shift)
-	if _, err := st.file.ReadAt(b, int64(e.Page)<<st.shift); err != nil {
-		return nil, fmt.Errorf("read page %d: %w", e.Page, err)
-	}
-	return b, nil
+	c := windowCheck{st: st, base: m.Base, parts: parts}
+	err = c.verify(rec, m.HighWater)
+	return c.parts, err
 }
 
 // take makes candidate i the state of the file, adopting it if it is not known to be durable.

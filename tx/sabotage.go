@@ -10,7 +10,7 @@ const (
 	BugPublishEarly                    // readers see a commit before it is durable
 	BugReuseEarly                      // a commit writes over pages that it frees itself
 	BugIgnoreReaders                   // pages that a reader needs are used again
-	BugIgnoreDigest                    // recovery does not compare the digest
+	BugIgnoreSums                      // recovery does not compare the checksums that a record lists
 	BugSkipVerify                      // recovery takes the newest meta unseen
 	BugIgnoreBase                      // recovery goes back beyond a commit that is known to be durable
 	BugAdoptUnwritten                  // recovery adopts a commit without writing it again
@@ -26,17 +26,21 @@ const (
 	BugLeaveEarly                      // a function that fails or changes nothing ends before what it has read is durable
 	BugKeepFailed                      // what a failed function took and freed stays in its group
 	BugReuseInFlight                   // while a commit is flushed, what the one before it needs is used again
-	BugForgetWindow                    // pages of lazy commits are used again while a meta reaches back to them
+	BugForgetWindow                    // commit records are used again while a meta has to be verified with them
 	BugBaseEarly                       // a lazy commit counts as durable when it was written
 	BugTakeDurableSlot                 // lazy commits write over the newest durable meta
 	BugVerifyNewest                    // recovery verifies only the newest of several commits that were not flushed
 )
 
-// EagerCarry is no mistake: every function carries pages along, in a database of any size.
-const EagerCarry Bug = 1 << 31
+// These are no mistakes. EagerCarry: every function carries pages along, in a database of any size. EagerCheckpoint: every
+// fourth record is a checkpoint, while lazy commits are not durable too.
+const (
+	EagerCarry      Bug = 1 << 31
+	EagerCheckpoint Bug = 1 << 30
+)
 
 // Sabotage switches mistakes on in databases opened with o. It is for the crash suite.
-func Sabotage(o *Options, bugs Bug) { o.bugs = bugs }
+func Sabotage(o *Options, bugs Bug) { o.bugs |= bugs }
 
 // sabotaged reports whether a mistake is switched on.
 func (st *Store) sabotaged(b Bug) bool { return st.opts.bugs&b != 0 }

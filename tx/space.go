@@ -15,9 +15,8 @@ func (w *writer) loadSpace(m *page.Meta) error {
 		return err
 	}
 	w.chain = links
-	if needed, ok := w.neededCommits(m.Commit); ok {
-		space.Reclaim(needed)
-	}
+	w.loadCuts(links[0])
+	space.Reclaim(w.neededCommits())
 	if err := space.SetHighWater(m.HighWater); err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ type Stats struct {
 	HighWater     uint64 // pages of the file that are or were in use; FreePages and PendingPages are among them
 	FreePages     uint64 // pages that the next commit may use (0 before the first write transaction)
 	PendingPages  uint64 // pages that are free but pinned by a snapshot (0 likewise)
-	LazyBytes     int64  // bytes that Lazy commits have written and no flush has made durable yet
+	LazyBytes     int64  // bytes of pages in use that Lazy commits have written and no flush has made durable yet
 	Failed        bool   // a flush failed, so writes are refused until the database is opened again
 
 	// Read transactions that are open now.

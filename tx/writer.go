@@ -18,6 +18,7 @@ type writer struct {
 	tip      *snapshot      // that commit: published, or on its way
 	space    *freelist.List // nil until the first write transaction
 	chain    []page.Link    // commit records since the last checkpoint, that one first
+	cuts     []page.Commit  // the commits before checkpoints, see needRecords
 	slots    [page.MetaSlots]metaSlot
 	fileSize int64
 	marked   bool // this session has written, and markOpen has told so
@@ -55,14 +56,13 @@ type writer struct {
 	one      [1][]byte // for a write of one buffer
 	record   []byte
 	extents  []freelist.Extent
-	sections [4][]byte
+	sections [5][]byte
 	meta     [page.MetaBlock]byte
 }
 
 // A metaSlot is what stands in one meta slot of the file.
 type metaSlot struct {
 	valid bool
-	alone bool // what it has to be verified with was written by its own commit; false if that is not known
 	meta  page.Meta
 }
 
@@ -100,7 +100,7 @@ func (w *writer) beginFunction() error {
 	if w.group == nil {
 		w.freed, w.taken, w.written = w.freed[:0], w.taken[:0], w.written[:0]
 		w.spilled, w.nextTree, w.start = false, w.tip.meta.NextTree, w.space.HighWater()
-		if w.reclaimed = w.st.settledTip(); w.reclaimed {
+		if w.reclaimed = w.st.idle(); w.reclaimed {
 			w.reclaim()
 		} else if w.st.sabotaged(BugReuseInFlight) {
 			w.space.Reclaim([]page.Commit{w.tip.meta.Commit})
@@ -115,7 +115,7 @@ func (w *writer) beginFunction() error {
 // reclaim makes free what no snapshot needs any more, and lowers the high water. No flush is in progress, and nothing was
 // taken for the open group yet.
 func (w *writer) reclaim() {
-	w.reclaimUnneeded(w.tip.meta.Commit)
+	w.reclaimUnneeded()
 	w.warnHeld()
 	w.space.Trim(tailKept + uint64(w.space.HighWater())/16)
 	w.start = w.space.HighWater()
@@ -125,67 +125,6 @@ func (w *writer) reclaim() {
 // tailKept is how many free pages at the end of the file are kept for the next commits when it shrinks (besides
 // one in sixteen of it), so that its size does not flap.
 const tailKept = 64
-
-// neededCommits returns the commits whose pages must stay, in order (I9): every reader's, the newest published, and
-// every one whose meta stands in a slot but the one that the next meta overwrites.
-// It returns false when there are too many to tell: then nothing may be used again yet.
-func (w *writer) neededCommits(published page.Commit) ([]page.Commit, bool) {
-	w.st.reap()
-	n := w.needed[:0]
-	if !w.st.sabotaged(BugIgnoreReaders) {
-		n = w.st.readers.appendCommits(n)
-	}
-	n = append(n, published)
-	target := w.targetSlot()
-	for i := range w.slots {
-		s := &w.slots[i]
-		if i == target || !s.valid {
-			continue
-		}
-		n = append(n, s.meta.Commit)
-		if s.alone || s.meta.Settled || w.st.sabotaged(BugForgetWindow) {
-			continue
-		}
-		var ok bool
-		if n, ok = w.appendWindow(n, &s.meta); !ok {
-			return nil, false
-		}
-	}
-	slices.Sort(n)
-	w.needed = n
-	return slices.Compact(n), true
-}
-
-// windowNumbers bounds the commits of a window that are told by counting.
-const windowNumbers = 1 << 18
-
-// appendWindow appends the commits between m and its base to n: those of the chain, and before its checkpoint every number, because which of
-// them are commits is not known any more. It returns false when these are too many: the file can't be trusted to be sane.
-func (w *writer) appendWindow(n []page.Commit, m *page.Meta) ([]page.Commit, bool) {
-	known := m.Commit // the chain tells from here on
-	if len(w.chain) > 0 {
-		known = min(known, w.chain[0].Commit)
-	}
-	if known > m.Base && known-m.Base > windowNumbers {
-		return n, false
-	}
-	for c := m.Base + 1; c < known; c++ {
-		n = append(n, c)
-	}
-	for _, l := range w.chain {
-		if l.Commit > m.Base && l.Commit < m.Commit {
-			n = append(n, l.Commit)
-		}
-	}
-	return n, true
-}
-
-// reclaimUnneeded makes free what no needed commit pins, when published is the newest.
-func (w *writer) reclaimUnneeded(published page.Commit) {
-	if needed, ok := w.neededCommits(published); ok {
-		w.space.Reclaim(needed)
-	}
-}
 
 // targetSlot returns the slot for the next meta: an invalid one, or else the oldest that holds neither the newest durable
 // commit nor the newest one.
@@ -367,7 +306,7 @@ func (w *writer) freeMore() bool {
 	default:
 		w.st.waitIdle()
 	}
-	w.reclaimUnneeded(w.tip.meta.Commit)
+	w.reclaimUnneeded()
 	return w.space.FreePages() > before
 }
 
@@ -391,7 +330,7 @@ func (w *writer) freeOlder() bool {
 			w.st.fail(fmt.Errorf("write meta: %w", err))
 			return false
 		}
-		w.slots[i] = metaSlot{valid: true, alone: true, meta: m}
+		w.slots[i] = metaSlot{valid: true, meta: m}
 	}
 	if !older {
 		return false
@@ -401,11 +340,9 @@ func (w *writer) freeOlder() bool {
 		w.st.fail(fmt.Errorf("flush metas: %w", err))
 		return false
 	}
-	for i := range w.slots {
-		w.slots[i].alone = true // another slot has the same commit without a base
-	}
+	w.cuts = w.cuts[:0] // a slot has the newest commit without a base: the records before it are not needed any more
 	before := w.space.FreePages()
-	w.reclaimUnneeded(m.Commit)
+	w.reclaimUnneeded()
 	return w.space.FreePages() > before
 }
 

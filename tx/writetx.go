@@ -249,7 +249,7 @@ func (t *Tx) join() (changed bool, err error) {
 func (t *Tx) secureSpace() error {
 	w := t.w
 	rec := page.Record{Checkpoint: w.checkpointDue()}
-	space := w.recordSpace(&rec) + uint32(len(w.freed)*freedMax>>t.shift)
+	space := w.recordSpace(&rec, uint64(w.dirty.used()>>t.shift)) + uint32(len(w.freed)*freedMax>>t.shift)
 	need := uint64(w.dirty.used()>>t.shift) + uint64(space)
 	if tail := uint64(w.fileSize>>t.shift) - uint64(w.space.HighWater()); t.store.opts.MaxSize == 0 &&
 		(tail >= need || w.dirty.runs == 0 && space == 1 && w.space.FreePages() >= need) {

@@ -119,9 +119,8 @@ func printRecordRow(w io.Writer, r *recordRow) {
 	fmt.Fprintf(w, "root\tpage %d\n", r.Root)
 	fmt.Fprintf(w, "next tree\t%d\n", r.NextTree)
 	fmt.Fprintf(w, "high water\t%s\n", plural(r.HighWater, "page", "pages"))
-	fmt.Fprintf(w, "digest\t%s\n", r.Digest)
 	fmt.Fprintf(w, "checkpoint\t%s\n", yesNo(r.Checkpoint))
-	fmt.Fprintf(w, "sections\twritten %d, freed %d, free %d, pending %d bytes\n", r.Written, r.Freed, r.Free, r.Pending)
+	fmt.Fprintf(w, "sections\twritten %d, freed %d, free %d, pending %d, sums %d bytes\n", r.Written, r.Freed, r.Free, r.Pending, r.Sums)
 }
 
 // hexDump writes b in rows of 16 bytes; rows that repeat the one before are

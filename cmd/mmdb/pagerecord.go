@@ -15,12 +15,12 @@ type recordRow struct {
 	HighWater  uint64 `json:"highWater"` // pages
 	Root       uint64 `json:"root"`      // page
 	NextTree   uint64 `json:"nextTree"`
-	Digest     string `json:"digest"` // hexadecimal
 	Checkpoint bool   `json:"checkpoint"`
 	Written    int    `json:"written"` // bytes of each section
 	Freed      int    `json:"freed"`
 	Free       int    `json:"free"`
 	Pending    int    `json:"pending"`
+	Sums       int    `json:"sums"`
 }
 
 // metaRow is a decoded meta slot.
@@ -49,8 +49,8 @@ func decodeRecord(payload []byte) (*recordRow, string) {
 	return &recordRow{
 		Commit: uint64(r.Commit), Base: uint64(r.Base), PrevPage: uint64(r.Prev.Page), PrevCommit: uint64(r.Prev.Commit),
 		HighWater: uint64(r.HighWater), Root: uint64(r.Root.Root), NextTree: uint64(r.NextTree),
-		Digest: fmt.Sprintf("%016x", r.Digest), Checkpoint: r.Checkpoint,
-		Written: len(r.Written), Freed: len(r.Freed), Free: len(r.Free), Pending: len(r.Pending),
+		Checkpoint: r.Checkpoint,
+		Written: len(r.Written), Freed: len(r.Freed), Free: len(r.Free), Pending: len(r.Pending), Sums: len(r.Sums),
 	}, ""
 }
 
