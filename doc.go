@@ -44,9 +44,9 @@
 //
 // # Several processes
 //
-// Any number of processes of one machine may have a database open, to read and to write. While they do there is a file beside it, named as the
-// database with "-lock" behind it, in which they tell each other of their readers and of what may be read; the last one takes it away. A
-// read transaction sees what any process had committed when it began. Writers of different processes take turns. A process that dies, at whatever
+// Any number of processes of one machine may have a database open, to read and to write. In a file beside it, named as the database
+// with "-lock" behind it, they tell each other of their readers and of what may be read. It stays when all have left, so that the next
+// open need not make it, and may be removed then. A read transaction sees what any process had committed when it began. Writers of different processes take turns. A process that dies, at whatever
 // point, leaves nothing behind that others would wait for: its readers are forgotten, and the next writer sees to its last commit.
 // Options.Exclusive keeps all others out, and needs no file. An open that finds the database in use, but not the lock file of those who use it
 // (it was removed, or they opened the database under another name), is an error.

@@ -66,6 +66,7 @@ const (
 	opWriter    = "lock for writing"
 	opByte      = "lock a byte of"
 	opWrite     = "write"
+	opRead      = "read"
 )
 
 // describe says what an error number means for an operation, or "" where the system's text is enough.

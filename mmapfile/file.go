@@ -1,6 +1,7 @@
 package mmapfile
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -26,8 +27,7 @@ type File struct {
 	created  bool
 	seam     Seam
 
-	mu       sync.RWMutex // held shared during a system call, exclusively by Close
-	os       *os.File
+	mu       sync.RWMutex          // held shared during a system call, exclusively by Close
 	fd       int                   // -1 once closed
 	do       func(Op) (int, error) // perform, made once so that an operation allocates nothing
 	presence lockMode              // what LockPresence holds; guarded by lockMu
@@ -50,8 +50,21 @@ func (f *File) ReadOnly() bool { return f.readOnly }
 // Created reports whether this Open brought the file into being.
 func (f *File) Created() bool { return f.created }
 
-// Stat returns what the system knows of the file.
-func (f *File) Stat() (os.FileInfo, error) { return f.os.Stat() }
+// Stat returns what the system knows of the file. It is not for what is done often.
+func (f *File) Stat() (fi os.FileInfo, err error) {
+	// Package os describes only what it has opened itself, and an os.File of our own would close our descriptor.
+	dup := -1
+	err = f.with(func(fd int) (err error) {
+		dup, err = sysDup(fd)
+		return err
+	})
+	if err != nil {
+		return nil, wrap("look at", f.path, err)
+	}
+	o := os.NewFile(uintptr(dup), f.path)
+	defer func() { _ = o.Close() }()
+	return o.Stat()
+}
 
 // Size returns the size of the file in bytes.
 func (f *File) Size() (int64, error) {
@@ -64,18 +77,51 @@ func (f *File) Size() (int64, error) {
 	return size, wrap("size of", f.path, err)
 }
 
+// Space returns the size of the file in bytes, and how many of them the file system has set aside. The latter may count what
+// it keeps beside the file too.
+func (f *File) Space() (size, allocated int64, err error) {
+	err = f.with(func(fd int) (err error) {
+		size, allocated, err = sysSpace(fd)
+		return err
+	})
+	return size, allocated, wrap("size of", f.path, err)
+}
+
 // SameFile reports whether path leads to this very file, through whatever links.
 func (f *File) SameFile(path string) bool {
-	mine, err := f.os.Stat()
+	mine, err := f.Identity()
 	if err != nil {
 		return false
 	}
-	other, err := os.Stat(path)
-	return err == nil && os.SameFile(mine, other)
+	other, err := sysIdentityOf(path)
+	return err == nil && mine.Same(other)
 }
 
 // ReadAt reads len(p) bytes at off as io.ReaderAt does.
-func (f *File) ReadAt(p []byte, off int64) (int, error) { return f.os.ReadAt(p, off) }
+func (f *File) ReadAt(p []byte, off int64) (n int, err error) {
+	if off < 0 {
+		return 0, invalid(opRead, f.path, "offset %d", off)
+	}
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.fd < 0 {
+		return 0, wrap(opRead, f.path, os.ErrClosed)
+	}
+	for tries := 0; n < len(p); {
+		k, err := sysRead(f.fd, p[n:min(len(p), n+maxWrite)], off+int64(n))
+		switch {
+		case interrupted(err) && tries < maxInterrupts:
+			tries++
+		case err != nil:
+			return n, wrap(opRead, f.path, err)
+		case k == 0:
+			return n, io.EOF
+		default:
+			n, tries = n+k, 0
+		}
+	}
+	return n, nil
+}
 
 // Close releases the file's locks and closes it. Mappings stay readable, but can't grow any more.
 // It waits for system calls in progress. A second Close returns os.ErrClosed.
@@ -88,8 +134,9 @@ func (f *File) Close() error {
 	// A child process that is just being started may hold a copy of the descriptor until it
 	// executes its program: unlocking explicitly releases the locks at once all the same.
 	f.releaseLocks()
+	fd := f.fd
 	f.fd = -1
-	return f.os.Close()
+	return wrap("close", f.path, sysClose(fd))
 }
 
 // releaseLocks gives back all locks; the caller holds f.mu.

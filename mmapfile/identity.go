@@ -1,9 +1,12 @@
 package mmapfile
 
-// An Identity says which file it is, whatever its name, and whose.
+import "os"
+
+// An Identity says which file it is, whatever its name, whose, and who may use it.
 type Identity struct {
 	Device, Inode uint64
 	User, Group   int
+	Mode          os.FileMode // permission bits
 }
 
 // Identity returns the identity of the open file.
@@ -20,15 +23,14 @@ func (id Identity) Same(other Identity) bool {
 	return id.Device == other.Device && id.Inode == other.Inode
 }
 
+// SameAccess reports whether both files have the same owner, group and permission bits, so that whoever may use one may use the other.
+func (id Identity) SameAccess(other Identity) bool {
+	return id.User == other.User && id.Group == other.Group && id.Mode == other.Mode
+}
+
 // Give makes the user and group of id the owners of the file. That needs privileges.
 func (f *File) Give(id Identity) error {
 	return wrap("change the owner of", f.path, f.with(func(fd int) error { return sysGive(fd, id) }))
-}
-
-// BootID returns a text that is different each time the system starts. Containers have their kernel's.
-func BootID() (string, error) {
-	id, err := sysBootID()
-	return id, wrap("read the boot id", "", err)
 }
 
 // Network returns the kind of the file system that the file is on if that is one of other computers, such as "nfs", where neither locks

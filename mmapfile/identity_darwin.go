@@ -2,8 +2,6 @@ package mmapfile
 
 import "golang.org/x/sys/unix"
 
-func sysBootID() (string, error) { return unix.Sysctl("kern.bootsessionuuid") }
-
 func sysNetwork(fd int) (string, error) {
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(fd, &st); err != nil || st.Flags&unix.MNT_LOCAL != 0 {

@@ -1,22 +1,6 @@
 package mmapfile
 
-import (
-	"strings"
-
-	"golang.org/x/sys/unix"
-)
-
-func sysBootID() (string, error) {
-	// Three system calls: package os would take ten, and start to poll.
-	fd, err := openRetry("/proc/sys/kernel/random/boot_id", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = unix.Close(fd) }()
-	var b [64]byte
-	n, err := unix.Read(fd, b[:])
-	return strings.TrimSpace(string(b[:max(n, 0)])), err
-}
+import "golang.org/x/sys/unix"
 
 // networkMagic are the file systems of linux/magic.h, and of some that are not in the kernel, whose files several
 // computers may have at once.

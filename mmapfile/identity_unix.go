@@ -2,12 +2,27 @@
 
 package mmapfile
 
-import "golang.org/x/sys/unix"
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
 
 func sysIdentity(fd int) (Identity, error) {
 	var st unix.Stat_t
 	err := unix.Fstat(fd, &st)
-	return Identity{Device: uint64(st.Dev), Inode: st.Ino, User: int(st.Uid), Group: int(st.Gid)}, err
+	return identityOf(&st), err
+}
+
+// sysIdentityOf is sysIdentity of what path leads to.
+func sysIdentityOf(path string) (Identity, error) {
+	var st unix.Stat_t
+	err := unix.Stat(path, &st)
+	return identityOf(&st), err
+}
+
+func identityOf(st *unix.Stat_t) Identity {
+	return Identity{Device: uint64(st.Dev), Inode: st.Ino, User: int(st.Uid), Group: int(st.Gid), Mode: os.FileMode(st.Mode & 0o777)}
 }
 
 func sysGive(fd int, id Identity) error { return unix.Fchown(fd, id.User, id.Group) }

@@ -221,11 +221,6 @@ func TestIdentity(t *testing.T) {
 		}
 		must(t, g.Give(id))
 	}
-	a, err := BootID()
-	must(t, err)
-	if b, _ := BootID(); a != b || len(a) != 36 {
-		t.Errorf("boot id %q, then %q", a, b)
-	}
 	if kind, err := f.Network(); kind != "" || err != nil {
 		t.Errorf("a temporary folder is on %q: %v", kind, err)
 	}

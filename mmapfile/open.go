@@ -23,25 +23,22 @@ func Open(path string, o Options) (f *File, err error) {
 	if err != nil {
 		return nil, err
 	}
-	blocking := sysBlocking(fd) // before it becomes an os.File, which would otherwise start to poll
-	file := os.NewFile(uintptr(fd), path)
-	defer func() {
-		if err != nil {
-			_ = file.Close()
-		}
-	}()
-	fi, err := file.Stat()
-	if err != nil {
-		return nil, err
+	// Not an os.File: these start to poll, have a finalizer, and with it wake another thread.
+	kind, err := sysKindOf(fd)
+	if err = firstError(err, sysBlocking(fd)); err != nil {
+		err = wrap(opOpen, path, err)
+	} else {
+		err = regular(path, kind)
 	}
-	if err := firstError(regular(path, fi), wrap(opOpen, path, blocking)); err != nil {
+	if err != nil {
+		_ = sysClose(fd)
 		return nil, err
 	}
 	real := path
 	if !o.NoLink {
 		real = realPath(path)
 	}
-	f = &File{path: path, real: real, readOnly: o.ReadOnly, created: created, seam: o.Seam, os: file, fd: fd}
+	f = &File{path: path, real: real, readOnly: o.ReadOnly, created: created, seam: o.Seam, fd: fd}
 	f.do = f.perform
 	return f, nil
 }
@@ -72,15 +69,11 @@ func openOrCreate(path string, o Options) (fd int, created bool, err error) {
 
 // openExisting looks before it opens: merely opening some devices has effects.
 func openExisting(path string, o Options) (int, error) {
-	stat := os.Stat
-	if o.NoLink {
-		stat = os.Lstat
-	}
-	fi, err := stat(path)
+	kind, err := sysKind(path, !o.NoLink)
 	if err != nil {
-		return -1, wrap(opOpen, path, bare(err))
+		return -1, wrap(opOpen, path, err)
 	}
-	if err := regular(path, fi); err != nil {
+	if err := regular(path, kind); err != nil {
 		return -1, err
 	}
 	fd, err := sysOpen(path, o.ReadOnly)
@@ -108,12 +101,12 @@ func create(path string, o Options) (int, error) {
 }
 
 // regular refuses everything but regular files, by name.
-func regular(path string, fi os.FileInfo) error {
-	if fi.Mode().IsRegular() {
+func regular(path string, m os.FileMode) error {
+	if m.IsRegular() {
 		return nil
 	}
 	what := "something special"
-	switch m := fi.Mode(); {
+	switch {
 	case m&os.ModeSymlink != 0:
 		what = "a symbolic link"
 	case m.IsDir():
@@ -135,10 +128,26 @@ func realPath(path string) string {
 	if err != nil {
 		return path
 	}
+	if plain(abs) {
+		return abs
+	}
 	if r, err := filepath.EvalSymlinks(abs); err == nil {
 		return r
 	}
 	return abs
+}
+
+// plain reports whether no part of abs is a symbolic link: the common case, for a fraction of what EvalSymlinks takes.
+func plain(abs string) bool {
+	for i := 1; i <= len(abs); i++ {
+		if i < len(abs) && !os.IsPathSeparator(abs[i]) {
+			continue
+		}
+		if kind, err := sysKind(abs[:i], false); err != nil || kind&os.ModeSymlink != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // firstError returns the first that is not nil.
@@ -149,13 +158,4 @@ func firstError(errs ...error) error {
 		}
 	}
 	return nil
-}
-
-// bare takes the operation and path of package os off an error: ours says both.
-func bare(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
 }

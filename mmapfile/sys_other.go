@@ -22,7 +22,6 @@ const ByteLocks = false
 func lockByte(int, int64, lockMode) error       { return ErrUnsupported }
 func heldBytes(int, int64, int64) (bool, error) { return false, ErrUnsupported }
 func unlockBytes(int) error                     { return ErrUnsupported }
-func sysBootID() (string, error)                { return "", ErrUnsupported }
 func sysNetwork(int) (string, error)            { return "", ErrUnsupported }
 func sysIdentity(int) (id Identity, err error)  { return id, ErrUnsupported }
 func sysGive(int, Identity) error               { return ErrUnsupported }
@@ -31,9 +30,15 @@ func memWords([]byte) []atomic.Uint64           { return nil }
 func sysOpen(string, bool) (int, error)                  { return -1, ErrUnsupported }
 func sysCreate(string, os.FileMode) (int, error)         { return -1, ErrUnsupported }
 func sysClose(int) error                                 { return ErrUnsupported }
+func sysDup(int) (int, error)                            { return -1, ErrUnsupported }
+func sysRead(int, []byte, int64) (int, error)            { return 0, ErrUnsupported }
+func sysKind(string, bool) (os.FileMode, error)          { return 0, ErrUnsupported }
+func sysKindOf(int) (os.FileMode, error)                 { return 0, ErrUnsupported }
+func sysIdentityOf(string) (id Identity, err error)      { return id, ErrUnsupported }
 func sysBlocking(int) error                              { return ErrUnsupported }
 func sysWritev(int, [][]byte, int64) (int, error)        { return 0, ErrUnsupported }
 func sysSize(int) (int64, error)                         { return 0, ErrUnsupported }
+func sysSpace(int) (size, allocated int64, err error)    { return 0, 0, ErrUnsupported }
 func sysTruncate(int, int64) error                       { return ErrUnsupported }
 func sysAllocate(int, int64, int64) error                { return ErrUnsupported }
 func sysPunch(int, int64, int64) error                   { return ErrUnsupported }

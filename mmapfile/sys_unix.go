@@ -36,13 +36,67 @@ func openRetry(path string, flags int, mode uint32) (int, error) {
 
 func sysClose(fd int) error { return unix.Close(fd) }
 
-// sysBlocking undoes the O_NONBLOCK that kept open from waiting.
-func sysBlocking(fd int) error { return unix.SetNonblock(fd, false) }
+// sysBlocking undoes the O_NONBLOCK that kept open from waiting, the only flag that could be set.
+func sysBlocking(fd int) error {
+	_, err := unix.FcntlInt(uintptr(fd), unix.F_SETFL, 0)
+	return err
+}
+
+func sysDup(fd int) (int, error) { return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0) }
+
+func sysRead(fd int, p []byte, off int64) (int, error) { return unix.Pread(fd, p, off) }
+
+// sysKind returns the type bits of what stands at path.
+func sysKind(path string, follow bool) (os.FileMode, error) {
+	var st unix.Stat_t
+	stat := unix.Lstat
+	if follow {
+		stat = unix.Stat
+	}
+	err := stat(path, &st)
+	for tries := 0; err == unix.EINTR && tries < maxInterrupts; tries++ {
+		err = stat(path, &st)
+	}
+	return kindOf(&st), err
+}
+
+// sysKindOf returns the type bits of an open file.
+func sysKindOf(fd int) (os.FileMode, error) {
+	var st unix.Stat_t
+	err := unix.Fstat(fd, &st)
+	return kindOf(&st), err
+}
+
+// kindOf makes type bits of package os of the system's.
+func kindOf(st *unix.Stat_t) os.FileMode {
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		return 0
+	case unix.S_IFDIR:
+		return os.ModeDir
+	case unix.S_IFLNK:
+		return os.ModeSymlink
+	case unix.S_IFIFO:
+		return os.ModeNamedPipe
+	case unix.S_IFSOCK:
+		return os.ModeSocket
+	case unix.S_IFCHR, unix.S_IFBLK:
+		return os.ModeDevice
+	}
+	return os.ModeIrregular
+}
 
 func sysSize(fd int) (int64, error) {
 	var st unix.Stat_t
 	err := unix.Fstat(fd, &st)
 	return st.Size, err
+}
+
+// sysSpace counts blocks of 512 bytes, whatever those of the file system are.
+func sysSpace(fd int) (size, allocated int64, err error) {
+	var st unix.Stat_t
+	err = unix.Fstat(fd, &st)
+	return st.Size, int64(st.Blocks) * 512, err
 }
 
 func sysTruncate(fd int, size int64) error { return unix.Ftruncate(fd, size) }

@@ -13,18 +13,19 @@ import (
 )
 
 // The lock file, named as the database with "-lock" behind it, is memory that the processes share that have the database open: who they
-// are, their readers, the newest commit that may be read, and who writes. It holds nothing that outlives them: the first
-// process to open the database makes it anew.
+// are, their readers, the newest commit that may be read, and who writes. Nothing in it outlives them: the first process to open the
+// database makes it anew. The file itself stays for the next open, which has then no blocks to ask the file system for, and its
+// pages in memory: that is most of what it costs.
 //
 // It consists of words of this machine, in lines of eight: a header of eight lines, a table of processes with a line each, and, from byte
 // 20480 on, the blocks of the reader table.
 const (
 	lockSuffix = "-lock"
-	lockMagic  = 0x31_6b_63_6c_62_64_6d_6d // "mmdblck1": the number is that of the layout
+	lockMagic  = 0x32_6b_63_6c_62_64_6d_6d // "mmdblck2": the number is that of the layout
 
 	// Words of the header, in lines of their own where many processes use them.
 	atMagic     = 0
-	atBinding   = 1 // five words
+	atBinding   = 1 // four words
 	atSession   = 6
 	atBlocks    = 7  // how many blocks there are
 	atPublished = 8  // the newest commit that readers may see; see publishedFailed
@@ -67,8 +68,9 @@ type lockFile struct {
 	reaping sync.Mutex // held by reap
 }
 
-// A binding says which database a lock file is for, and since when the system runs.
-type binding [5]uint64 // device, inode, salt, boot id
+// A binding says which database a lock file is for, and which file it is itself, so that a copy is none. That it is not from before a
+// restart of the system its session tells: nobody holds the byte any more that it names.
+type binding [4]uint64 // device, inode and salt of the database, inode of the lock file
 
 // lockSize returns the bytes of a lock file with n blocks.
 func lockSize(n int) int64 { return int64(blocksAt+n*blockWords) * 8 }
@@ -79,10 +81,7 @@ func mapLockFile(f *mmapfile.File, path string) (*lockFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	lf := &lockFile{path: path, file: f, mem: m, words: m.Words()}
-	// A View that races with Close may still look for a slot: the addresses go when nobody can reach them any more.
-	runtime.AddCleanup(lf, func(m *mmapfile.Mapping) { _ = m.Unmap() }, m)
-	return lf, nil
+	return &lockFile{path: path, file: f, mem: m, words: m.Words()}, nil
 }
 
 // proc returns the line of process i.
@@ -144,6 +143,17 @@ func (lf *lockFile) grown(n, to int) {
 		lf.block(i)[atCanary].Store(canary)
 	}
 	lf.words[atBlocks].Store(uint64(to))
+}
+
+// wipe makes all words of a new lock file zero. Where everybody has left they are but for the header, and pages that are only read
+// are not dirtied.
+func (lf *lockFile) wipe() {
+	words := lf.words[:lockSize(firstBlock)/8]
+	for i := range words {
+		if words[i].Load() != 0 {
+			words[i].Store(0)
+		}
+	}
 }
 
 // intact returns an error if readers may be missing in the table. A cut that took whole pages faults instead.
@@ -229,5 +239,9 @@ func (lf *lockFile) leave() {
 	p[atPid].Store(0)
 }
 
-// close gives the file back; the process's locks end with it.
-func (lf *lockFile) close() error { return lf.file.Close() }
+// close gives the memory and the file back; the process's locks end with it. A View that races with Close may still look for a slot: the
+// addresses go when nobody can reach them any more.
+func (lf *lockFile) close() error {
+	runtime.AddCleanup(lf, func(m *mmapfile.Mapping) { _ = m.Unmap() }, lf.mem)
+	return firstError(lf.mem.Detach(), lf.file.Close())
+}

@@ -2,11 +2,9 @@ package tx
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"mmdb/mmapfile"
@@ -24,30 +22,28 @@ var errLockCut = errors.New("it was cut short while it was in use: all processes
 // lockError names the lock file.
 func lockError(path string, err error) error { return fmt.Errorf("lock file %s: %w", path, err) }
 
-// bind returns what a lock file of the database f with that salt says. The boot id is zero where the system tells none.
-func bind(f *mmapfile.File, salt uint64) (b binding, err error) {
+// bind returns what the lock file f of the database db with that salt says.
+func bind(db mmapfile.Identity, salt uint64, f *mmapfile.File) (binding, error) {
 	id, err := f.Identity()
-	if err != nil {
-		return b, err
-	}
-	b[0], b[1], b[2] = id.Device, id.Inode, salt
-	boot, err := mmapfile.BootID()
-	if err != nil {
-		return b, nil
-	}
-	raw, _ := hex.DecodeString(strings.ReplaceAll(boot, "-", ""))
-	raw = append(raw, make([]byte, 16)...)
-	b[3], b[4] = binary.LittleEndian.Uint64(raw), binary.LittleEndian.Uint64(raw[8:])
-	return b, nil
+	return binding{db.Device, db.Inode, salt, id.Inode}, err
 }
 
-// makeLockFile makes the lock file at path anew, for the database db, which nobody else has open. mode is that of the database.
-func makeLockFile(path string, db *mmapfile.File, b binding, session uint64) (*lockFile, error) {
-	f, err := emptyLockFile(path, db)
+// makeLockFile makes the lock file at path anew, for the database db with that salt, which nobody else has open.
+func makeLockFile(path string, db *mmapfile.File, salt, session uint64) (*lockFile, error) {
+	id, err := db.Identity()
 	if err != nil {
 		return nil, err
 	}
-	lf, err := fillLockFile(f, path, b, session)
+	f, err := emptyLockFile(path, db, id)
+	if err != nil {
+		return nil, err
+	}
+	lf, err := fillLockFile(f, path)
+	if err == nil {
+		if err = lf.begin(id, salt, session); err != nil {
+			_ = lf.mem.Unmap()
+		}
+	}
 	if err != nil {
 		if f.Created() {
 			_ = mmapfile.Remove(path, nil)
@@ -59,17 +55,13 @@ func makeLockFile(path string, db *mmapfile.File, b binding, session uint64) (*l
 }
 
 // emptyLockFile returns the file at path, locked as one that nobody else uses.
-func emptyLockFile(path string, db *mmapfile.File) (*mmapfile.File, error) {
-	fi, err := db.Stat()
-	if err != nil {
-		return nil, err
-	}
+func emptyLockFile(path string, db *mmapfile.File, id mmapfile.Identity) (*mmapfile.File, error) {
 	for range 10 {
-		f, err := mmapfile.Open(path, mmapfile.Options{Create: true, NoLink: true, Mode: fi.Mode().Perm()})
+		f, err := mmapfile.Open(path, mmapfile.Options{Create: true, NoLink: true, Mode: id.Mode})
 		if err != nil {
 			return nil, fmt.Errorf("lock file: %w", err)
 		}
-		switch err := ownLockFile(f, path, db); {
+		switch err := ownLockFile(f, path, id); {
 		case err == nil:
 			return f, nil
 		case !errors.Is(err, ErrTimeout):
@@ -89,7 +81,7 @@ func emptyLockFile(path string, db *mmapfile.File) (*mmapfile.File, error) {
 }
 
 // ownLockFile makes sure that f is a lock file or empty, and that nobody else uses it: ErrTimeout.
-func ownLockFile(f *mmapfile.File, path string, db *mmapfile.File) error {
+func ownLockFile(f *mmapfile.File, path string, db mmapfile.Identity) error {
 	size, err := f.Size()
 	if err != nil {
 		return err
@@ -104,8 +96,8 @@ func ownLockFile(f *mmapfile.File, path string, db *mmapfile.File) error {
 	if !f.SameFile(path) {
 		return ErrTimeout // it was replaced meanwhile: look again
 	}
-	if id, err := db.Identity(); f.Created() && err == nil {
-		_ = f.Give(id) // root makes files for the database's owner
+	if f.Created() {
+		_ = f.Give(db) // root makes files for the database's owner
 	}
 	return nil
 }
@@ -116,27 +108,30 @@ func isLockHead(b [8]byte, size int64) bool {
 	return n<<8 == lockMagic<<8&(1<<64-1) || n == 0 && size == lockSize(firstBlock)
 }
 
-// fillLockFile makes f, which is this process's own, a lock file with this process in it. The blocks that the file has stay its own: on a
+// fillLockFile gives f, which is this process's own, the size of a lock file, and maps it. The blocks that the file has stay its own: on a
 // full disk there are no others.
-func fillLockFile(f *mmapfile.File, path string, b binding, session uint64) (*lockFile, error) {
-	size, err := f.Size()
+func fillLockFile(f *mmapfile.File, path string) (*lockFile, error) {
+	size, blocks, err := f.Space()
 	if err == nil && size > lockSize(firstBlock) {
 		err = f.Truncate(lockSize(firstBlock))
 	}
-	if err == nil {
+	if err == nil && min(size, blocks) < lockSize(firstBlock) {
 		err = f.Allocate(0, lockSize(firstBlock))
 	}
 	if err != nil {
 		return nil, err
 	}
-	lf, err := mapLockFile(f, path)
+	return mapLockFile(f, path)
+}
+
+// begin makes lf the lock file of a new session, with this process in it.
+func (lf *lockFile) begin(db mmapfile.Identity, salt, session uint64) error {
+	b, err := bind(db, salt, lf.file)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	err = lf.mem.Catch(func() error {
-		for i := range min(size, lockSize(firstBlock)) / 8 { // what is new is zero
-			lf.words[i].Store(0)
-		}
+		lf.wipe()
 		for i, v := range b {
 			lf.words[atBinding+i].Store(v)
 		}
@@ -148,22 +143,26 @@ func fillLockFile(f *mmapfile.File, path string, b binding, session uint64) (*lo
 		lf.words[atMagic].Store(lockMagic)
 		return nil
 	})
-	return lf, firstError(err, f.LockByte(lockUsers, false, -1))
+	return firstError(err, lf.file.LockByte(lockUsers, false, -1))
 }
 
 // usersTime bounds the wait for a process that is just making the lock file of another database.
 const usersTime = time.Second
 
-// joinLockFile opens the lock file at path, which other processes use for the database that b tells of. The caller has yet to
-// make sure that they do (lockFile.session), and to register.
-func joinLockFile(path string, b binding) (*lockFile, error) {
+// joinLockFile opens the lock file at path, which other processes use for the database db with that salt. The caller has yet to
+// make sure that they do (Store.joinSession), and to register.
+func joinLockFile(path string, db *mmapfile.File, salt uint64) (*lockFile, error) {
+	id, err := db.Identity()
+	if err != nil {
+		return nil, err
+	}
 	f, err := mmapfile.Open(path, mmapfile.Options{NoLink: true})
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, lockError(path, ErrLockFile)
 	} else if err != nil {
 		return nil, fmt.Errorf("lock file: %w", err)
 	}
-	lf, err := checkLockFile(f, path, b)
+	lf, err := checkLockFile(f, path, id, salt)
 	if err != nil {
 		_ = f.Close()
 		return nil, lockError(path, err)
@@ -171,7 +170,7 @@ func joinLockFile(path string, b binding) (*lockFile, error) {
 	return lf, nil
 }
 
-func checkLockFile(f *mmapfile.File, path string, b binding) (*lockFile, error) {
+func checkLockFile(f *mmapfile.File, path string, db mmapfile.Identity, salt uint64) (*lockFile, error) {
 	if err := f.LockByte(lockUsers, false, usersTime); err != nil {
 		return nil, err
 	}
@@ -182,22 +181,33 @@ func checkLockFile(f *mmapfile.File, path string, b binding) (*lockFile, error) 
 	if size < lockSize(firstBlock) {
 		return nil, fmt.Errorf("%w (it has %d bytes)", ErrLockFile, size)
 	}
+	b, err := bind(db, salt, f)
+	if err != nil {
+		return nil, err
+	}
 	lf, err := mapLockFile(f, path)
 	if err != nil {
 		return nil, err
 	}
-	return lf, lf.mem.Catch(func() error {
-		if lf.words[atMagic].Load() != lockMagic {
-			return fmt.Errorf("%w (of another version, or no lock file)", ErrLockFile)
+	if err := lf.mem.Catch(func() error { return lf.check(b, size) }); err != nil {
+		_ = lf.mem.Unmap()
+		return nil, err
+	}
+	return lf, nil
+}
+
+// check returns an error unless lf, a file of size bytes, is the lock file that b tells of.
+func (lf *lockFile) check(b binding, size int64) error {
+	if lf.words[atMagic].Load() != lockMagic {
+		return fmt.Errorf("%w (of another version, or no lock file)", ErrLockFile)
+	}
+	for i, v := range b {
+		if lf.words[atBinding+i].Load() != v {
+			return ErrLockFile
 		}
-		for i, v := range b {
-			if lf.words[atBinding+i].Load() != v {
-				return ErrLockFile
-			}
-		}
-		if size < lockSize(lf.blocks()) || lf.intact() != nil {
-			return fmt.Errorf("%w (it was cut short)", ErrLockFile)
-		}
-		return nil
-	})
+	}
+	if size < lockSize(lf.blocks()) || lf.intact() != nil {
+		return fmt.Errorf("%w (it was cut short)", ErrLockFile)
+	}
+	return nil
 }

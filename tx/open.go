@@ -33,8 +33,7 @@ const openTries = 10
 
 // openOnce opens the file that has the name now.
 func openOnce(path string, mode os.FileMode, o Options) (_ *Store, err error) {
-	st := &Store{path: path, opts: o, log: o.Logger, readOnly: o.ReadOnly, gone: make(chan struct{}, 1), pool: new(sync.Pool),
-		readers: newReaderTable()}
+	st := &Store{path: path, opts: o, log: o.Logger, readOnly: o.ReadOnly, gone: make(chan struct{}, 1), pool: new(sync.Pool)}
 	st.flushed.L = &st.flushMu
 	st.file, err = mmapfile.Open(path, mmapfile.Options{ReadOnly: o.ReadOnly, Create: !o.ReadOnly, Mode: mode, Seam: o.Seam})
 	if err != nil {

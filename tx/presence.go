@@ -169,11 +169,7 @@ func (st *Store) tryStatic() (ok bool, err error) {
 // makeSession makes the lock file, with this process as the first.
 func (st *Store) makeSession() error {
 	session := rand.Uint64()
-	b, err := bind(st.file, st.salt)
-	if err != nil {
-		return err
-	}
-	lf, err := makeLockFile(st.file.RealPath()+lockSuffix, st.file, b, session)
+	lf, err := makeLockFile(st.file.RealPath()+lockSuffix, st.file, st.salt, session)
 	if err != nil {
 		return err
 	}
@@ -234,11 +230,7 @@ func (st *Store) joinSession() error {
 	if _, err := st.readMetas(); err != nil { // for page size and salt
 		return fmt.Errorf("%s: %w", st.path, err)
 	}
-	b, err := bind(st.file, st.salt)
-	if err != nil {
-		return err
-	}
-	lf, err := joinLockFile(st.file.RealPath()+lockSuffix, b)
+	lf, err := joinLockFile(st.file.RealPath()+lockSuffix, st.file, st.salt)
 	if err != nil {
 		return err
 	}
@@ -253,7 +245,6 @@ func (st *Store) joinSession() error {
 // dropLock gives the lock file back.
 func (st *Store) dropLock() {
 	if st.shared != nil {
-		_ = st.shared.mem.Detach()
 		_ = st.shared.close()
 		st.shared = nil
 	}
@@ -262,6 +253,7 @@ func (st *Store) dropLock() {
 
 // openAlone opens the database without sharing it.
 func (st *Store) openAlone() error {
+	st.readers = newReaderTable()
 	m, err := st.bringUp()
 	if err != nil {
 		return err
@@ -317,7 +309,7 @@ func (st *Store) closeState() (err error) {
 	}
 	alone := !st.locks.ReadOnly() && st.locks.LockPresence(true, -1) == nil
 	if alone {
-		defer st.removeLockFile()
+		defer st.leaveLockFile()
 	}
 	if st.readOnly || st.failed() != nil {
 		return st.giveRole()
@@ -340,10 +332,15 @@ func (st *Store) closeState() (err error) {
 	return firstError(st.settle(), st.giveRole())
 }
 
-// removeLockFile takes the lock file away: this process is alone, and keeps all others from opening the database until it is gone.
-func (st *Store) removeLockFile() {
+// leaveLockFile leaves the lock file for the next open, and takes one away that not everybody can use who can use the database: another
+// user has made it, or others have permission now. Who only reads leaves none where there was none. This process is alone, and keeps
+// all others from opening the database meanwhile.
+func (st *Store) leaveLockFile() {
 	lf := st.shared
-	if !lf.file.SameFile(lf.path) {
+	mine, err := lf.file.Identity()
+	db, err2 := st.locks.Identity()
+	stays := err == nil && err2 == nil && mine.SameAccess(db) && !(st.readOnly && lf.file.Created())
+	if stays || !lf.file.SameFile(lf.path) {
 		return
 	}
 	if err := mmapfile.Remove(lf.path, nil); err != nil {
@@ -357,7 +354,7 @@ func (st *Store) leave() (err error) {
 		if err := st.inLock(lf.leave); err != nil {
 			st.log.Warn("mmdb: close", "path", st.path, "error", err)
 		}
-		err = firstError(lf.mem.Detach(), lf.close())
+		err = lf.close()
 	}
 	if st.locks != nil && st.locks != st.file {
 		err = firstError(err, st.locks.Close())

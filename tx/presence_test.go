@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -175,13 +176,45 @@ func TestExclusiveAgainstShared(t *testing.T) {
 	}
 }
 
+// The lock file stays for the next open, as long as those may use it who may use the database.
+func TestTheLockFileStays(t *testing.T) {
+	path := memoryPathOf(t)
+	inode := func() uint64 {
+		st := openStore(t, path, quick())
+		defer func() { noError(t, st.Close()) }()
+		id, err := st.shared.file.Identity()
+		noError(t, err)
+		return id.Inode
+	}
+	first := inode()
+	if again := inode(); again != first {
+		t.Errorf("lock file %d, then %d", first, again)
+	}
+	noError(t, os.Chmod(path, 0o644))
+	other := openStore(t, path, quick())
+	noError(t, other.Close())
+	if _, err := os.Stat(path + lockSuffix); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("a lock file stays that others can't use:", err)
+	}
+	st := openStore(t, path, quick())
+	if id, err := st.shared.file.Identity(); err != nil || id.Mode != 0o644 {
+		t.Errorf("%+v %v", id, err)
+	}
+}
+
 // What an earlier start of the system, or a process that was killed, has left is made anew.
 func TestStaleLockFile(t *testing.T) {
 	for name, edit := range map[string]func(lf *lockFile){
-		"killed":            func(*lockFile) {},
-		"before a restart":  func(lf *lockFile) { lf.words[atBinding+3].Add(1) },
-		"another version":   func(lf *lockFile) { lf.words[atMagic].Add(1 << 56) },
-		"never finished":    func(lf *lockFile) { lf.words[atMagic].Store(0) },
+		"killed":          func(*lockFile) {},
+		"a copy":          func(lf *lockFile) { lf.words[atBinding+3].Add(1) },
+		"another version": func(lf *lockFile) { lf.words[atMagic].Add(1 << 56) },
+		"never finished":  func(lf *lockFile) { lf.words[atMagic].Store(0) },
+		"garbage": func(lf *lockFile) {
+			for i := range lockSize(firstBlock) / 8 {
+				lf.words[i].Store(1<<63 | uint64(i))
+			}
+			lf.words[atMagic].Store(lockMagic)
+		},
 		"senseless numbers": func(lf *lockFile) { lf.words[atBlocks].Store(1 << 60); lf.words[atWriter].Store(1 << 50) },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -27,11 +27,7 @@ func dbFile(t testing.TB) *mmapfile.File {
 // newLockFile makes a lock file for f.
 func newLockFile(t testing.TB, f *mmapfile.File) *lockFile {
 	t.Helper()
-	b, err := bind(f, 17)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lf, err := makeLockFile(f.RealPath()+lockSuffix, f, b, 1)
+	lf, err := makeLockFile(f.RealPath()+lockSuffix, f, 17, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,8 +38,7 @@ func newLockFile(t testing.TB, f *mmapfile.File) *lockFile {
 // joined opens the lock file of f as another process would.
 func joined(t testing.TB, f *mmapfile.File) *lockFile {
 	t.Helper()
-	b, _ := bind(f, 17)
-	lf, err := joinLockFile(f.RealPath()+lockSuffix, b)
+	lf, err := joinLockFile(f.RealPath()+lockSuffix, f, 17)
 	if err == nil {
 		err = lf.register()
 	}
@@ -267,25 +262,23 @@ func TestLockFileThatIsNone(t *testing.T) {
 	needByteLocks(t)
 	db := dbFile(t)
 	path := db.RealPath() + lockSuffix
-	b, err := bind(db, 17)
-	noError(t, err)
-	_, err = joinLockFile(path, b)
+	_, err := joinLockFile(path, db, 17)
 	wantError(t, err, ErrLockFile, path)
 	foreign := []byte("a file of somebody's")
 	noError(t, os.WriteFile(path, foreign, 0o600))
-	_, err = makeLockFile(path, db, b, 1)
+	_, err = makeLockFile(path, db, 17, 1)
 	wantError(t, err, errForeignFile, path)
-	_, err = joinLockFile(path, b)
+	_, err = joinLockFile(path, db, 17)
 	wantError(t, err, ErrLockFile, path)
 	wantBytes(t, path, foreign)
 	noError(t, os.Remove(path))
 	noError(t, os.WriteFile(path+"2", nil, 0o600))
 	noError(t, os.Symlink(path+"2", path))
-	_, err = makeLockFile(path, db, b, 1)
+	_, err = makeLockFile(path, db, 17, 1)
 	wantError(t, err, mmapfile.ErrNotRegular, path, "link")
 	noError(t, os.Remove(path))
 	noError(t, os.Mkdir(path, 0o700))
-	_, err = makeLockFile(path, db, b, 1)
+	_, err = makeLockFile(path, db, 17, 1)
 	wantError(t, err, mmapfile.ErrNotRegular, path)
 }
 
@@ -293,21 +286,20 @@ func TestLockFileIsBoundToItsDatabase(t *testing.T) {
 	needByteLocks(t)
 	db := dbFile(t)
 	a := newLockFile(t, db)
-	b, _ := bind(db, 17)
-	for i := range b { // device, inode, salt, and the boot id as after a restart
-		other := b
-		other[i]++
-		_, err := joinLockFile(a.path, other)
+	for i := range len(binding{}) { // device, inode, salt, and the lock file's own inode
+		a.words[atBinding+i].Add(1)
+		_, err := joinLockFile(a.path, db, 17)
 		wantError(t, err, ErrLockFile, a.path)
+		a.words[atBinding+i].Add(^uint64(0))
 	}
-	if _, err := joinLockFile(a.path, b); err != nil {
+	if _, err := joinLockFile(a.path, db, 17); err != nil {
 		t.Error(err)
 	}
 	noError(t, os.Truncate(a.path, lockSize(firstBlock)-1))
-	_, err := joinLockFile(a.path, b)
+	_, err := joinLockFile(a.path, db, 17)
 	wantError(t, err, ErrLockFile, a.path)
 	noError(t, os.Truncate(a.path, lockSize(firstBlock)))
-	_, err = joinLockFile(a.path, b) // what was cut off is gone, though the size is right
+	_, err = joinLockFile(a.path, db, 17) // what was cut off is gone, though the size is right
 	if err != nil {
 		t.Error(err)
 	}
@@ -323,8 +315,7 @@ func TestLockFileOfARenamedDatabase(t *testing.T) {
 	db, err := mmapfile.Open(old.Path(), mmapfile.Options{Create: true, Mode: 0o600})
 	noError(t, err)
 	defer db.Close()
-	b, _ := bind(db, 18)
-	fresh, err := makeLockFile(a.path, db, b, 2)
+	fresh, err := makeLockFile(a.path, db, 18, 2)
 	noError(t, err)
 	if got := commits(sharedTable(fresh)); len(got) != 0 {
 		t.Error("readers of another database:", got)
@@ -333,8 +324,7 @@ func TestLockFileOfARenamedDatabase(t *testing.T) {
 		t.Error("the old database's readers are gone")
 	}
 	// Whoever still has the old file, and comes late, must not take the new one's.
-	b, _ = bind(old, 17)
-	_, err = makeLockFile(a.path, old, b, 3)
+	_, err = makeLockFile(a.path, old, 17, 3)
 	wantError(t, err, errMoved, a.path)
 }
 

@@ -52,7 +52,7 @@ func TestProcessesSeeEachOthersCommits(t *testing.T) {
 		noError(t, putKeys(b, 200, 230))
 		noError(t, b.Close())
 		checkFile(t, a.Path(), 230)
-		wantNames(t, filepath.Dir(a.Path()), "test.mmdb") // the last one takes the lock file away
+		wantNames(t, filepath.Dir(a.Path()), "test.mmdb")
 	}
 }
 

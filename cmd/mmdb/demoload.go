@@ -74,9 +74,13 @@ func (d *demo) loadBatch(tx *mmdb.Tx, batch []demoFile, loaded *[]demoFile) erro
 	}
 	for _, f := range batch {
 		path := d.source(f)
-		if info, err := os.Stat(path); err == nil && os.SameFile(info, own) {
+		info, err := os.Stat(path)
+		if err == nil && os.SameFile(info, own) {
 			d.result.Own = true
 			continue
+		}
+		if lock, lockErr := os.Stat(d.file + "-lock"); err == nil && lockErr == nil && os.SameFile(info, lock) {
+			continue // of the database itself
 		}
 		data, err := os.ReadFile(path)
 		if err != nil {

@@ -87,7 +87,7 @@ func (a *app) salvage(from, to string) error {
 
 // salvageTo salvages into the empty file temp.
 func (a *app) salvageTo(from, temp string) (report mmdb.SalvageReport, err error) {
-	db, err := mmdb.Open(temp, fileMode, &mmdb.Options{PageSize: pageSizeOf(from), Timeout: a.timeout})
+	db, err := mmdb.Open(temp, fileMode, &mmdb.Options{PageSize: pageSizeOf(from), Timeout: a.timeout, Exclusive: true})
 	if err != nil {
 		return report, err
 	}
