@@ -44,7 +44,10 @@ func (t *Tx) CheckProgress(report func(done, total uint64) bool) iter.Seq[error]
 		own := *saved
 		own.verified = newBitmap(uint64(t.limit)) // this check's own
 		t.region = &own
-		defer func() { t.region = saved }()
+		defer func() {
+			own.verified.release()
+			t.region = saved
+		}()
 		c.check()
 	}
 }

@@ -317,6 +317,9 @@ func (st *Store) release() (err error) {
 		err = firstError(err, m.Unmap())
 	}
 	st.maps.Store(nil)
+	if st.verified != nil {
+		st.verified.release()
+	}
 	if st.w != nil {
 		st.w.close()
 		st.w = nil

@@ -1,33 +1,85 @@
 package tx
 
 import (
+	"runtime"
+	"sync"
 	"sync/atomic"
 
+	"mmdb/mmapfile"
 	"mmdb/page"
 )
 
 // A bitmap remembers which pages this process has verified (I3): one bit a page, in chunks that are made
 // when first needed. It is safe for concurrent use.
 type bitmap struct {
-	off    *atomic.Bool // after a failed flush nothing counts as verified any more
+	*bitMemory
 	chunks []atomic.Pointer[bitChunk]
 }
 
-// chunkPages is how many pages a chunk covers: 1 GiB of 4 KiB pages in 32 KiB of bits, of which the system provides what is
-// touched. With smaller ones the list for a terabyte of reserved address space would be what an open takes longest for.
-const chunkPages = 1 << 18
+// A bitMemory is what a bitmap and those that go on with it have in common.
+type bitMemory struct {
+	off atomic.Bool // after a failed flush nothing counts as verified any more
+
+	mu      sync.Mutex
+	regions []*mmapfile.Region // the chunks' memory
+	ended   bool
+}
+
+// chunkPages is how many pages a chunk covers: 8 GiB of 4 KiB pages in 256 KiB of bits, of which the system provides what is
+// touched. So the list for a terabyte of reserved address space is short, and an open clears no memory.
+const chunkPages = 1 << 21
 
 type bitChunk [chunkPages / 64]atomic.Uint64
 
 // newBitmap makes a bitmap for pages below n.
 func newBitmap(n uint64) *bitmap {
-	return &bitmap{off: new(atomic.Bool), chunks: make([]atomic.Pointer[bitChunk], n/chunkPages+1)}
+	return &bitmap{bitMemory: new(bitMemory), chunks: make([]atomic.Pointer[bitChunk], n/chunkPages+1)}
+}
+
+// release gives the memory back as soon as nobody can reach it any more: a View that races with Close may still look into it.
+func (m *bitMemory) release() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ended || len(m.regions) == 0 {
+		return
+	}
+	m.ended = true
+	runtime.AddCleanup(m, func(regions []*mmapfile.Region) {
+		for _, r := range regions {
+			_ = r.Unmap()
+		}
+	}, m.regions)
+}
+
+// chunk returns the chunk that p is for, and makes it if need be.
+func (m *bitMemory) chunk(p *atomic.Pointer[bitChunk]) *bitChunk {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if c := p.Load(); c != nil {
+		return c
+	}
+	c := m.newChunk()
+	p.Store(c)
+	return c
+}
+
+// newChunk returns memory that the garbage collector does not see, or where there is none any more, some of its own.
+func (m *bitMemory) newChunk() *bitChunk {
+	if m.ended {
+		return new(bitChunk)
+	}
+	r, err := mmapfile.Anonymous(chunkPages/8, mmapfile.NoReserve)
+	if err != nil {
+		return new(bitChunk)
+	}
+	m.regions = append(m.regions, r)
+	return (*bitChunk)(r.Words())
 }
 
 // grown returns a bitmap for pages below n that goes on with what m knows.
 func (m *bitmap) grown(n uint64) *bitmap {
 	g := newBitmap(n)
-	g.off = m.off
+	g.bitMemory = m.bitMemory
 	for k := range min(len(m.chunks), len(g.chunks)) {
 		g.chunks[k].Store(m.chunks[k].Load())
 	}
@@ -52,8 +104,7 @@ func (m *bitmap) set(no page.No) {
 	}
 	c := m.chunks[k].Load()
 	if c == nil {
-		m.chunks[k].CompareAndSwap(nil, new(bitChunk))
-		c = m.chunks[k].Load()
+		c = m.chunk(&m.chunks[k])
 	}
 	w := &c[uint64(no)%chunkPages/64]
 	w.Or(1 << (uint64(no) % 64))
@@ -86,7 +137,9 @@ func (m *bitmap) reset() {
 	for k := range m.chunks {
 		if c := m.chunks[k].Load(); c != nil {
 			for i := range c {
-				c[i].Store(0)
+				if c[i].Load() != 0 { // memory that was never touched stays so
+					c[i].Store(0)
+				}
 			}
 		}
 	}
