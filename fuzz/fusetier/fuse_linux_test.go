@@ -286,14 +286,21 @@ func (b *bench) cycle() error {
 // goBad commits until the device fails, and may reopen the database on it.
 func (b *bench) goBad() error {
 	f := Fault{Writes: b.rng.IntN(3) == 0, After: b.rng.IntN(8), Times: 1 + b.rng.IntN(4)*b.rng.IntN(4), Forget: b.rng.IntN(3) == 0}
+	others := b.rng.IntN(4) == 0
+	f.Forget = f.Forget && !others // who asked for the flush that failed is told, and nobody else
 	b.device.SetFault(f)
-	b.note("fault %+v", f)
+	b.note("fault %+v, others flush: %v", f, others)
+	stop := func() {}
+	if others {
+		stop = b.othersFlush()
+	}
 	var r fuzz.Report
 	var err error
-	for i := 0; i < 12 && (i == 0 || r.Event == "acknowledged"); i++ {
-		if r, err = b.commit(); err != nil {
-			return err
-		}
+	for i := 0; i < 12 && err == nil && (i == 0 || r.Event == "acknowledged"); i++ {
+		r, err = b.commit()
+	}
+	if stop(); err != nil {
+		return err
 	}
 	switch r.Event {
 	case "acknowledged":
@@ -303,7 +310,7 @@ func (b *bench) goBad() error {
 		b.died++
 		err = b.endWorker()
 	case "failed":
-		err = b.afterFailure(r, f)
+		err = b.afterFailure(r, f.Forget || others && b.setup.Lazy)
 	default:
 		err = fmt.Errorf("unexpected report %+v", r)
 	}
@@ -313,8 +320,26 @@ func (b *bench) goBad() error {
 	return b.reopen()
 }
 
-// afterFailure holds the library to what it promises after a failed transaction.
-func (b *bench) afterFailure(r fuzz.Report, f Fault) error {
+// othersFlush flushes the file system again and again, as other processes may, until stop is called.
+func (b *bench) othersFlush() (stop func()) {
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-end:
+				return
+			case <-time.After(rand.N(time.Millisecond)):
+				_ = b.vol.Sync() // its error is the library's to find out
+			}
+		}
+	}()
+	return func() { close(end); <-ended }
+}
+
+// afterFailure holds the library to what it promises after a failed transaction. lost says that published pages may be gone: the
+// device has forgotten them, or somebody made ext4 flush them after it had failed: it drops them then.
+func (b *bench) afterFailure(r fuzz.Report, lost bool) error {
 	if r.Failed {
 		b.failedFlushes++
 	} else {
@@ -323,8 +348,8 @@ func (b *bench) afterFailure(r fuzz.Report, f Fault) error {
 	switch {
 	case r.Failed && !r.Refused:
 		return wrong("after a failed flush the next transaction was not refused: %s", r.Error)
-	case f.Forget:
-		return nil // what is not in memory can't be read
+	case lost:
+		return nil
 	case r.ReaderError != "":
 		return wrong("after %q a reader got %q", r.Error, r.ReaderError)
 	}
