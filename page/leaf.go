@@ -51,7 +51,14 @@ func (l Leaf) FindAt(i int, key []byte, ld KeyLoader) (kind CellKind, payload []
 // is none, and whether it is key. ld is asked only about large keys; its error
 // is the only one.
 func (l Leaf) Search(key []byte, ld KeyLoader) (i int, found bool, err error) {
-	return search(l, leafLayout, key, ld)
+	n, h := count(l), head(key, prefix(l))
+	i = lowerBound(l, 0, n, h)
+	if i < n {
+		if s := slotAt(l, i); s.head() == h && !s.large() && bytes.Equal(leafLayout.key(l, s), key) {
+			return i, true, nil // the usual case of searchAt
+		}
+	}
+	return searchAt(l, leafLayout, i, h, key, ld)
 }
 
 // Key returns the key in slot i, of a large one the first LargeKeyPart bytes.

@@ -163,15 +163,10 @@ func compare(b []byte, y layout, s slot, key []byte, ld KeyLoader) (int, error) 
 	return bytes.Compare(key, whole), nil
 }
 
-// search returns the first slot whose key is not below key, and whether it is
-// key. The prefix is compared at the end, in a cell that the caller is about to
-// read: that slot's in a leaf, the one's before in a branch.
-func search(b []byte, y layout, key []byte, ld KeyLoader) (int, bool, error) {
-	h := head(key, prefix(b))
-	return searchAt(b, y, lowerBound(b, y.first(), count(b), h), h, key, ld)
-}
-
-// searchAt is search once lowerBound, for the head h of key, has returned i.
+// searchAt returns the first slot whose key is not below key, and whether it is
+// key, where lowerBound returned i for the head h of key. The prefix is compared
+// at the end, in a cell that the caller is about to read: that slot's in a leaf,
+// the one's before in a branch.
 func searchAt(b []byte, y layout, i int, h uint32, key []byte, ld KeyLoader) (int, bool, error) {
 	n, p := count(b), prefix(b)
 	if i < n && headAt(b, i) == h {

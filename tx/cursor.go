@@ -313,7 +313,7 @@ func (c *Cursor) prev() (key, value []byte) {
 }
 
 // aheadItems is how many items a move after a seek expects to be followed by.
-const aheadItems = 4
+const aheadItems = 8
 
 // scanning prepares for more moves inside leaf f, to which a move from one item to the next, or the one before, has led. A
 // leaf entered at its end will be read whole. In one of few large cells the processor's own prefetching does better.
