@@ -163,10 +163,20 @@ func (b *Bucket) usable() bool {
 }
 
 // Bucket returns the nested bucket of that name, or nil if there is none.
-func (b *Bucket) Bucket(name []byte) (child *Bucket) {
+func (b *Bucket) Bucket(name []byte) *Bucket {
 	if !b.tx.managed {
-		defer b.tx.exit(enter())
+		return b.nestedGuarded(name)
 	}
+	return b.nested(name)
+}
+
+// nestedGuarded is Bucket in a manual transaction.
+func (b *Bucket) nestedGuarded(name []byte) (child *Bucket) {
+	defer b.tx.exit(enter())
+	return b.nested(name)
+}
+
+func (b *Bucket) nested(name []byte) *Bucket {
 	if !b.usable() {
 		return nil
 	}
@@ -181,34 +191,43 @@ func (b *Bucket) Bucket(name []byte) (child *Bucket) {
 // bucket is Bucket with an error; what is absent, or a value, is nil.
 func (b *Bucket) bucket(name []byte) (*Bucket, error) {
 	if b.tx.writable {
-		if c := b.open.find(name); c != nil {
-			return c, nil
-		}
+		return b.openNested(name)
+	}
+	leaf, _, born, err := b.leafOf(name)
+	if err != nil {
+		return nil, err
+	}
+	kind, payload, _, found, err := leaf.Find(name, b.tx)
+	if !found || kind != page.CellBucket {
+		return nil, err
+	}
+	// All else in child is zero: it is new, or was one of a read transaction, which changes nothing in it.
+	child := b.tx.buckets.next()
+	child.tx, child.parent, child.born = b.tx, b, born
+	child.hdr, child.inline = page.DecodeBucket(payload), payload[page.BucketHeaderSize:]
+	return child, nil
+}
+
+// openNested is bucket in a write transaction, where all handles of a bucket share its state.
+func (b *Bucket) openNested(name []byte) (*Bucket, error) {
+	if c := b.open.find(name); c != nil {
+		return c, nil
 	}
 	c, err := b.find(name)
 	if err != nil || !c.found || c.kind != page.CellBucket {
 		return nil, err
 	}
-	var child *Bucket
-	if b.tx.writable {
-		child = &Bucket{name: bytes.Clone(name)}
-	} else {
-		child = b.tx.buckets.next()
-		*child = Bucket{}
-	}
-	child.tx, child.parent = b.tx, b
+	child := &Bucket{name: bytes.Clone(name), tx: b.tx, parent: b}
 	if err := child.load(&c); err != nil {
 		return nil, err
 	}
-	if b.tx.writable {
-		if b.tx.w.dirty.mine(child.hdr.Root) { // moved here in this transaction
-			child.dirty = true
-			cell := child.hdr
-			cell.Root = 0 // from now on only the handle leads to the tree; fold puts it back
-			cell.Encode(c.payload)
-		}
-		b.open.add(child)
+	if b.tx.w.dirty.mine(child.hdr.Root) { // moved here in this transaction
+		child.dirty = true
+		cell := child.hdr
+		cell.Root = 0 // from now on only the handle leads to the tree; fold puts it back
+		cell.Encode(c.payload)
 	}
+	b.open.add(child)
 	return child, nil
 }
 
@@ -217,7 +236,7 @@ func (b *Bucket) load(c *hit) (err error) {
 	b.hdr, b.born = page.DecodeBucket(c.payload), c.born
 	if b.hdr.Root == 0 {
 		body := c.payload[page.BucketHeaderSize:]
-		if w := b.tx.w; b.tx.writable && (w.spilled || w.dirty.mine(c.ref)) { // the cell may go while slices of the contents are in use
+		if w := b.tx.w; w.spilled || w.dirty.mine(c.ref) { // the cell may go while slices of the contents are in use
 			body, err = b.tx.w.dirty.keep(body)
 		}
 		b.inline = page.Leaf(body)
