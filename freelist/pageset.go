@@ -28,6 +28,7 @@ type pageSet struct {
 
 type block struct {
 	groups [blockGroups]group
+	used   int // groups from here on have never had a page
 	pages  uint32
 	stale  bool // sum is not up to date
 	sum    summary
@@ -54,7 +55,7 @@ var (
 		return &w
 	}()
 	fullBlock = func() *block {
-		b := &block{pages: blockPages, sum: summary{blockPages, blockPages, blockPages}}
+		b := &block{used: blockGroups, pages: blockPages, sum: summary{blockPages, blockPages, blockPages}}
 		for i := range b.groups {
 			b.groups[i] = fullGroup
 		}
@@ -213,6 +214,7 @@ func (s *pageSet) change(e Extent, in bool) {
 		} else {
 			b.pages -= n
 		}
+		b.used = max(b.used, int(uint64(next-1)/groupPages%blockGroups)+1)
 		for p < next {
 			stop := min(next, p-p%groupPages+groupPages)
 			s.whole += b.groups[uint64(p)/groupPages%blockGroups].change(int(p%groupPages), int(stop-p), in)

@@ -68,7 +68,7 @@ func (w *runWalk) block(b *block, p page.No) {
 	if w.least > 1 && w.ends(p, blockPages, b.summary()) {
 		return
 	}
-	for i := range b.groups {
+	for i := range b.used {
 		if g := &b.groups[i]; g.pages > 0 {
 			w.group(g, p+page.No(i)*groupPages)
 		}
@@ -164,7 +164,7 @@ func (b *block) summary() summary {
 	}
 	b.stale = false
 	f := fold{}
-	for i := range b.groups {
+	for i := range b.used {
 		switch g := &b.groups[i]; g.pages {
 		case 0:
 			f.add(groupPages, summary{})
@@ -173,6 +173,9 @@ func (b *block) summary() summary {
 		default:
 			f.add(groupPages, g.summary())
 		}
+	}
+	if n := uint32(blockGroups - b.used); n > 0 {
+		f.add(n*groupPages, summary{})
 	}
 	b.sum = f.end()
 	return b.sum

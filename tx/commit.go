@@ -134,9 +134,11 @@ func (w *writer) windowBytes(rec *page.Record, link page.Link) int64 {
 			n -= int64(p.Len)
 		}
 	}
-	for _, l := range w.chain {
-		if rec.Checkpoint && l.Commit > base {
-			n += int64(w.st.extentOf(l).Len)
+	if rec.Checkpoint {
+		for _, l := range w.chain {
+			if l.Commit > base {
+				n += int64(w.st.extentOf(l).Len)
+			}
 		}
 	}
 	return n << w.st.shift
@@ -149,6 +151,8 @@ const (
 	chainFactor = 64
 	chainMin    = 32
 	chainMax    = 4096
+	chainShare  = 32 // of the pages of a database with a maximum size, one in so many may be such records, or
+	chainFew    = 4  // so few
 )
 
 // checkpointDue reports whether the next record should be a checkpoint. While lazy commits are not durable one wins nothing: the records
@@ -160,8 +164,11 @@ func (w *writer) checkpointDue() bool {
 	if w.st.window.base() != w.tip.meta.Commit && w.group != nil && !w.group.durable {
 		return len(w.chain) >= chainMax
 	}
-	due := chainFactor * w.space.CheckpointBound(len(w.freed)) >> w.st.shift
-	return len(w.chain) >= min(max(chainMin, due), chainMax)
+	due := max(chainMin, chainFactor*w.space.CheckpointBound(len(w.freed))>>w.st.shift)
+	if m := w.st.opts.MaxSize; m > 0 {
+		due = min(due, max(chainFew, int(m>>w.st.shift/chainShare)))
+	}
+	return len(w.chain) >= min(due, chainMax)
 }
 
 // endFreed adds to what the commit frees the records that a checkpoint makes superfluous, puts the list in order and

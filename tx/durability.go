@@ -64,7 +64,7 @@ func (w *window) reset(c page.Commit) {
 const (
 	windowMax   = 64 << 20
 	windowMin   = 4 << 20
-	windowShare = 8
+	windowShare = 16
 )
 
 // windowLimit returns how many bytes the commits may write that are not durable yet.

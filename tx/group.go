@@ -25,6 +25,7 @@ type group struct {
 	last    page.Commit // the id of the newest: the number of the commit
 	root    page.Bucket // the state that they left
 	durable bool        // one of them is to be durable when it returns
+	reserve bool        // one of them frees as much as it writes, and may use the pages that are kept for such
 }
 
 // groupMax bounds the bytes of changed pages in an open group: beyond it, the next function waits until it is sealed.

@@ -35,6 +35,7 @@ type writer struct {
 	taken     []freelist.Extent  // what it got from the free list
 	written   []writtenRun       // what it has written
 	spilled   bool               // it wrote pages ahead of its commit
+	modest    bool               // the function frees as much as it writes, and its space is being secured
 	shown     bool               // the function has spilled, and its caller may have slices of what it spilled
 	noSlack   int                // so often the file does not grow for the sake of long runs
 	broken    error              // a change of the function failed half way: it can't commit
@@ -190,13 +191,10 @@ func (w *writer) slotOf(c page.Commit) int {
 // place gets one place in the file for each unit, a run of so many pages, and makes the file large enough. The
 // result is valid until the next call.
 func (w *writer) place(units []uint32) ([]page.No, error) {
-	limit := page.No(0)
-	if m := w.st.opts.MaxSize; m > 0 {
-		limit = page.No(m >> w.st.shift)
-	}
 	if err := w.markOpen(); err != nil {
 		return nil, err
 	}
+	limit := w.limit()
 	nos, err := w.alloc(units, limit)
 	for _, free := range [2]func() bool{w.freeMore, w.freeOlder} {
 		if err != nil && free() {
@@ -228,11 +226,21 @@ func (w *writer) roomFor(units []uint32, limit page.No) bool {
 	for i := range w.freed {
 		freed += w.freed[i].Len
 	}
-	if need <= freed+1 && !w.spilled { // one more for the commit record
+	if need <= freed+1 && !w.spilled || w.group != nil && w.group.reserve || w.modest { // one more for the commit record
 		return true
 	}
-	reserve := min(deleteReserve, max(deleteReserveMin, uint64(limit)/8))
-	return w.space.FreePages()+uint64(max(limit, w.space.HighWater())-w.space.HighWater()) >= need+reserve
+	return w.space.FreePages()+uint64(max(limit, w.space.HighWater())-w.space.HighWater()) >= need+w.reserve(limit)
+}
+
+// limit returns how many pages the file may have; zero is without limit.
+func (w *writer) limit() page.No { return page.No(max(0, w.st.opts.MaxSize) >> w.st.shift) }
+
+// reserve returns how many pages stay free of commits that grow the database when it may have so many pages in all.
+func (w *writer) reserve(limit page.No) uint64 {
+	if limit == 0 {
+		return 0
+	}
+	return min(deleteReserve, max(deleteReserveMin, uint64(limit)/8))
 }
 
 // alloc is place without a second try for want of free pages.

@@ -224,10 +224,8 @@ func (t *Tx) join() (changed bool, err error) {
 	if !t.root.dirty && len(w.taken) == w.mark.taken {
 		return false, nil
 	}
-	if w.group != nil || !st.idle() {
-		if err := t.secureSpace(); err != nil {
-			return false, err
-		}
+	if err := t.secureSpace(); err != nil {
+		return false, err
 	}
 	g := w.group
 	if g == nil {
@@ -236,6 +234,7 @@ func (t *Tx) join() (changed bool, err error) {
 	g.size++
 	g.last, g.root = t.commit, t.root.hdr
 	g.durable = g.durable || t.durability == Durable
+	g.reserve = g.reserve || w.growsNothing()
 	w.group = g
 	w.dirty.keepChanges()
 	if w.spilled { // its pages carry the number of the commit already: it is the last of its group
@@ -251,17 +250,32 @@ func (t *Tx) secureSpace() error {
 	rec := page.Record{Checkpoint: w.checkpointDue()}
 	space := w.recordSpace(&rec, uint64(w.dirty.used()>>t.shift)) + uint32(len(w.freed)*freedMax>>t.shift)
 	need := uint64(w.dirty.used()>>t.shift) + uint64(space)
-	if tail := uint64(w.fileSize>>t.shift) - uint64(w.space.HighWater()); t.store.opts.MaxSize == 0 &&
-		(tail >= need || w.dirty.runs == 0 && space == 1 && w.space.FreePages() >= need) {
-		return nil
+	limit, high := w.limit(), w.space.HighWater()
+	if limit == 0 || w.space.FreePages()+uint64(max(limit, high)-high) >= need+w.reserve(limit) {
+		tail := uint64(w.fileSize>>t.shift) - uint64(high)
+		if tail >= need || w.dirty.runs == 0 && space == 1 && w.space.FreePages() >= need {
+			return nil
+		}
 	}
 	w.gather(t.root.hdr.Root)
-	before, high := len(w.taken), w.space.HighWater()
-	if _, err := w.place(append(w.lens, space)); err != nil {
+	before := len(w.taken)
+	w.modest = w.growsNothing()
+	_, err := w.place(append(w.lens, space))
+	w.modest = false
+	if err != nil {
 		return err
 	}
 	w.untake(before, high)
 	return nil
+}
+
+// growsNothing reports whether the running function frees as many pages as it makes the open group write.
+func (w *writer) growsNothing() bool {
+	freed := int64(1) // for the commit record
+	for _, p := range w.freed[w.mark.freed:] {
+		freed += int64(p.Len)
+	}
+	return !w.spilled && (w.dirty.used()-w.mark.dirty)>>w.st.shift <= freed
 }
 
 // freedMax is the most bytes that a freed extent takes in a commit record.
