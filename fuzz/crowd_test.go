@@ -92,7 +92,8 @@ func crashCrowds(t *testing.T, options func(seed uint64) mmdb.Options) (largest 
 		if err != nil {
 			t.Fatal(explain(tr, seed, err))
 		}
-		if until.IsZero() && total.Images+total.Recrashes >= want || !until.IsZero() && time.Now().After(until) {
+		enough := total.Images+total.Recrashes >= want && (largest > 1 || seed-*crashSeed > 20) // on a busy machine few meet
+		if until.IsZero() && enough || !until.IsZero() && time.Now().After(until) {
 			break
 		}
 	}
