@@ -127,10 +127,10 @@ func (st *Store) View(fn func(*Tx) error) (err error) {
 	if t == nil {
 		t = new(Tx)
 	}
-	ended, old := false, enter()
+	end := viewEnd{tx: t, old: enter()}
 	defer func() {
-		if !ended {
-			st.breakOff(t, old, recover(), &err)
+		if !end.usual {
+			st.breakOff(end.tx, end.old, recover(), &err)
 		}
 	}()
 	if err = st.beginRead(t); err == nil {
@@ -141,10 +141,17 @@ func (st *Store) View(fn func(*Tx) error) (err error) {
 		t.release()
 	}
 	t.detach()
-	ended = true
-	setFault(old)
+	end.usual = true
+	setFault(end.old)
 	st.pool.Put(t) // and nobody here uses it any more
 	return err
+}
+
+// A viewEnd is what the deferred function of a View needs: in one place, because each variable that it caught would be stored twice.
+type viewEnd struct {
+	tx    *Tx
+	old   bool // what enter returned
+	usual bool // the View ended by itself
 }
 
 // breakOff ends the View whose function panicked with r or, if that is nil, left its goroutine, or which could not begin or end because
