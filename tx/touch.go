@@ -26,6 +26,6 @@ func (t *Tx) touch(p []byte) {
 // touchHead loads the lines of page b behind its first one, which is about to be read, that hold a leaf's slots. The search
 // in them begins when the first line tells their number: loaded one after the other they would cost a miss each.
 func (t *Tx) touchHead(b []byte) {
-	q := (*[4 * cacheLine]byte)(b)
-	t.touched += q[cacheLine] + q[2*cacheLine] + q[3*cacheLine]
+	q := (*[5 * cacheLine]byte)(b)
+	t.touched += q[cacheLine] + q[2*cacheLine] + q[3*cacheLine] + q[4*cacheLine]
 }
