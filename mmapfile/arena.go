@@ -16,19 +16,21 @@ const (
 
 // Arena hands out blocks of anonymous memory that the garbage collector does not see. Small blocks
 // are cut from chunks and used again after Free; a block larger than a quarter of a chunk has a
-// mapping of its own. Chunks that are empty go back to the system, except for Keep bytes of them.
+// mapping of its own. Chunks that are empty and mappings without a block go back to the system, except for Keep bytes of them.
 //
 // The zero Arena is not ready, see NewArena. All methods may be called by several goroutines at
 // once, except Reset and Close, which end the life of all blocks.
 type Arena struct {
-	// Keep is how many bytes of empty chunks stay mapped for the next blocks. Set it before the first Alloc.
+	// Keep is how many bytes without a block stay mapped for the next blocks: fresh memory costs a fault for each
+	// page. Set it before the first Alloc.
 	Keep int64
 
 	mu     sync.Mutex
 	chunk  int          // bytes of a chunk, a multiple of 64 units
 	sorted []*arenaPart // all parts by address, so that Free finds its own
 	open   []*arenaPart // chunks with free units; the last one is tried first
-	empty  int64        // bytes of chunks without a block in use
+	spare  []*arenaPart // mappings for large blocks that are not in use, the newest last
+	empty  int64        // bytes of chunks without a block in use, and of spare mappings
 	used   int64        // bytes in blocks
 	mapped int64        // bytes in mappings
 	closed bool
@@ -36,7 +38,7 @@ type Arena struct {
 
 // arenaPart is one mapping: a chunk, or one large block.
 type arenaPart struct {
-	mem    []byte
+	mem    []byte // a large block may be shorter than its mapping: cap(mem) bytes
 	base   uintptr
 	busy   []uint64 // a bit for each unit in use; nil for a large block
 	free   int      // units not in use
@@ -74,11 +76,14 @@ func (a *Arena) Alloc(n int) ([]byte, error) {
 // take finds or makes n bytes.
 func (a *Arena) take(n int) ([]byte, error) {
 	if n > a.chunk/4 {
+		if b := a.takeSpare(n); b != nil {
+			return b, nil
+		}
 		p, err := a.addPart(n)
 		if err != nil {
 			return nil, err
 		}
-		return p.mem, nil
+		return p.mem[:n:n], nil
 	}
 	units := n / arenaUnit
 	if b := a.takeOpen(units); b != nil {
@@ -93,6 +98,32 @@ func (a *Arena) take(n int) ([]byte, error) {
 	a.empty += int64(a.chunk)
 	a.list(p)
 	return a.takeOpen(units), nil
+}
+
+// takeSpare returns a large block in a mapping that was used before and is not much longer. nil: there is none.
+func (a *Arena) takeSpare(n int) []byte {
+	for i := len(a.spare) - 1; i >= 0; i-- {
+		p := a.spare[i]
+		if size := cap(p.mem); size < n || size > n+n/4 {
+			continue
+		}
+		a.spare = append(a.spare[:i], a.spare[i+1:]...)
+		a.empty -= int64(cap(p.mem))
+		p.mem = p.mem[:n]
+		a.file(p)
+		return p.mem[:n:n]
+	}
+	return nil
+}
+
+// keepSpare keeps the mapping of a large block that is not in use any more, and is in sorted no longer, or reports that there are enough.
+func (a *Arena) keepSpare(p *arenaPart, keep int64) bool {
+	if a.empty+int64(cap(p.mem)) > keep {
+		return false
+	}
+	a.spare = append(a.spare, p)
+	a.empty += int64(cap(p.mem))
+	return true
 }
 
 // takeOpen looks for a free run of units in the chunks that have some: in few of them, so that the
@@ -177,7 +208,10 @@ func (a *Arena) Free(b []byte) {
 		if len(b) != len(p.mem) {
 			panic("mmapfile: invariant: part of an arena block freed")
 		}
-		a.dropPart(i)
+		a.sorted = append(a.sorted[:i], a.sorted[i+1:]...)
+		if !a.keepSpare(p, a.Keep) {
+			a.unmap(p)
+		}
 		return
 	}
 	p.clear(int(memAddr(b)-p.base)/arenaUnit, len(b)/arenaUnit)
@@ -191,14 +225,15 @@ func (a *Arena) Free(b []byte) {
 	if a.empty > a.Keep {
 		a.empty -= int64(a.chunk)
 		a.unlistPart(p)
-		a.dropPart(i)
+		a.sorted = append(a.sorted[:i], a.sorted[i+1:]...)
+		a.unmap(p)
 	}
 }
 
 // partOf returns the index of the part that holds addr.
 func (a *Arena) partOf(addr uintptr) int {
 	i := sort.Search(len(a.sorted), func(i int) bool { return a.sorted[i].base > addr }) - 1
-	if i < 0 || addr-a.sorted[i].base >= uintptr(len(a.sorted[i].mem)) {
+	if i < 0 || addr-a.sorted[i].base >= uintptr(len(a.sorted[i].mem)) { // not yet, or not any more
 		panic("mmapfile: invariant: freed block is not of this arena")
 	}
 	return i
@@ -211,20 +246,23 @@ func (a *Arena) addPart(n int) (*arenaPart, error) {
 		return nil, fmt.Errorf("%d bytes: %w", n, err)
 	}
 	p := &arenaPart{mem: mem[:n:n], base: memAddr(mem)}
-	i := sort.Search(len(a.sorted), func(i int) bool { return a.sorted[i].base > p.base })
-	a.sorted = append(a.sorted, nil)
-	copy(a.sorted[i+1:], a.sorted[i:])
-	a.sorted[i] = p
+	a.file(p)
 	a.mapped += int64(n)
 	return p, nil
 }
 
-// dropPart unmaps the i-th part by address.
-func (a *Arena) dropPart(i int) {
-	p := a.sorted[i]
-	a.sorted = append(a.sorted[:i], a.sorted[i+1:]...)
-	a.mapped -= int64(len(p.mem))
-	if err := memUnmap(p.mem); err != nil {
+// file puts p among the parts in use.
+func (a *Arena) file(p *arenaPart) {
+	i := sort.Search(len(a.sorted), func(i int) bool { return a.sorted[i].base > p.base })
+	a.sorted = append(a.sorted, nil)
+	copy(a.sorted[i+1:], a.sorted[i:])
+	a.sorted[i] = p
+}
+
+// unmap gives back the memory of p, which is in no list.
+func (a *Arena) unmap(p *arenaPart) {
+	a.mapped -= int64(cap(p.mem))
+	if err := memUnmap(p.mem[:cap(p.mem)]); err != nil {
 		panic(fmt.Sprintf("mmapfile: invariant: unmap a part of an arena: %v", err))
 	}
 }
@@ -248,7 +286,7 @@ func (a *Arena) unlistPart(p *arenaPart) {
 	}
 }
 
-// Reset ends the life of all blocks at once. Up to Keep bytes of chunks stay mapped for the next ones.
+// Reset ends the life of all blocks at once. Up to Keep bytes stay mapped for the next ones.
 func (a *Arena) Reset() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -256,17 +294,25 @@ func (a *Arena) Reset() {
 }
 
 func (a *Arena) reset(keep int64) {
-	a.open, a.empty, a.used = a.open[:0], 0, 0
-	for i := len(a.sorted) - 1; i >= 0; i-- {
-		p := a.sorted[i]
-		if p.busy == nil || a.empty+int64(a.chunk) > keep {
-			a.dropPart(i)
-			continue
+	parts, spare := a.sorted, a.spare
+	a.sorted, a.spare, a.open, a.empty, a.used = parts[:0], spare[:0], a.open[:0], 0, 0
+	for _, p := range spare {
+		if !a.keepSpare(p, keep) {
+			a.unmap(p)
 		}
-		clear(p.busy)
-		p.free = len(p.busy) * 64
-		a.empty += int64(a.chunk)
-		a.list(p)
+	}
+	for _, p := range parts {
+		switch {
+		case p.busy == nil && a.keepSpare(p, keep):
+		case p.busy == nil || a.empty+int64(a.chunk) > keep:
+			a.unmap(p)
+		default:
+			clear(p.busy)
+			p.free = len(p.busy) * 64
+			a.empty += int64(a.chunk)
+			a.sorted = append(a.sorted, p)
+			a.list(p)
+		}
 	}
 }
 

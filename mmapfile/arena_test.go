@@ -195,3 +195,45 @@ func BenchmarkArenaPage(b *testing.B) {
 		}
 	}
 }
+
+// A large block that is given back is used again, by one that is not much shorter, within what the arena may keep.
+func TestArenaKeepsLargeBlocks(t *testing.T) {
+	const large = 1 << 20
+	a := NewArena(0)
+	a.Keep = 2 * large
+	defer a.Close()
+	alloc := func(n int) []byte {
+		t.Helper()
+		b, err := a.Alloc(n)
+		if err != nil || len(b) != n || cap(b) != n {
+			t.Fatalf("%d bytes, capacity %d, want %d: %v", len(b), cap(b), n, err)
+		}
+		b[0], b[n-1] = 1, 2
+		return b
+	}
+	first := alloc(large)
+	a.Free(first)
+	if b := alloc(large - 8192); &b[0] != &first[0] || a.Mapped() != large {
+		t.Errorf("a kept block was not used again: %d bytes are mapped", a.Mapped())
+	}
+	if b := alloc(large / 2); &b[0] == &first[0] {
+		t.Error("a block is used twice")
+	}
+	a.Reset()
+	if n := a.Mapped(); n != large+large/2 {
+		t.Errorf("after a reset %d bytes are mapped", n)
+	}
+	if b := alloc(large); &b[0] != &first[0] {
+		t.Error("a shorter block did not give its whole mapping back")
+	}
+	for range 3 {
+		alloc(large)
+	}
+	a.Reset()
+	if n := a.Mapped(); n > 2*large || a.Bytes() != 0 {
+		t.Errorf("%d bytes are kept, %d in use", n, a.Bytes())
+	}
+	if n := testing.AllocsPerRun(100, func() { a.Free(alloc(large)) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
