@@ -125,7 +125,7 @@ func (st *Store) failed() error {
 func (st *Store) View(fn func(*Tx) error) (err error) {
 	t, _ := st.pool.Get().(*Tx)
 	if t == nil {
-		t = new(Tx)
+		t = &Tx{managed: true}
 	}
 	end := viewEnd{tx: t, old: enter()}
 	defer func() {
@@ -134,7 +134,6 @@ func (st *Store) View(fn func(*Tx) error) (err error) {
 		}
 	}()
 	if err = st.beginRead(t); err == nil {
-		t.managed = true
 		if err = fn(t); err == nil {
 			err = t.err
 		}
@@ -200,11 +199,12 @@ func (st *Store) beginRead(t *Tx) error {
 		if s == nil {
 			return ErrDatabaseNotOpen
 		}
-		slot, err := st.readers.acquire(t.slot, s.meta.Commit)
-		if err != nil {
-			return err
-		}
-		if slot != t.slot {
+		slot, n := t.slot, uint64(s.meta.Commit)
+		if slot == nil || !slot.CompareAndSwap(0, n) { // acquire, whose usual case is worth no call
+			var err error
+			if slot, err = st.readers.find(n); err != nil {
+				return err
+			}
 			t.slot = slot
 		}
 		if st.readers.published.Load() == s.word && st.published.Load() == s {

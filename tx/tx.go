@@ -52,15 +52,22 @@ func (s *slab[T]) next() *T {
 	return s.items[s.used-1]
 }
 
-// init points t at snapshot s.
+// init points t at snapshot s. What is as it should be is not stored again: the end of a short transaction waits for all stores.
 func (t *Tx) init(st *Store, s *snapshot) {
 	t.store, t.snap, t.region, t.root.tx = st, s, &s.region, t
+	t.commit, t.done = s.meta.Commit, false
 	if t.err != nil {
 		t.err = nil
 	}
-	t.commit, t.done = s.meta.Commit, false
-	t.buckets.used, t.cursors.used = 0, 0
-	t.stats.PagesVerified = 0 // what a read counts
+	if t.buckets.used != 0 {
+		t.buckets.used = 0
+	}
+	if t.cursors.used != 0 {
+		t.cursors.used = 0
+	}
+	if t.stats.PagesVerified != 0 { // what a read counts
+		t.stats.PagesVerified = 0
+	}
 	// All else in root is zero: t is new, or was a read transaction, and that changes nothing in it.
 	t.root.hdr, t.root.born = s.meta.Root, s.meta.Commit
 }
