@@ -288,10 +288,17 @@ func (v *validator) ascending(before, s slot) bool {
 
 // overlap reports whether any two cells share a byte.
 func (v *validator) overlap() bool {
-	if len(v.b) <= MinSize {
-		var taken [MinSize / 64]uint64
+	if len(v.b) <= DefaultSize {
+		var taken [DefaultSize / 64]uint64
 		return v.mark(taken[:])
 	}
+	return v.overlapLarge()
+}
+
+// overlapLarge is overlap for larger pages. Its 8 KiB of stack are most of what a new goroutine has to get more of it for.
+//
+//go:noinline
+func (v *validator) overlapLarge() bool {
 	var taken [MaxSize / 64]uint64
 	return v.mark(taken[:])
 }
