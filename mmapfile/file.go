@@ -14,6 +14,7 @@ type Options struct {
 	Create    bool        // create the file when it is missing
 	Exclusive bool        // with Create: an existing file is an error (fs.ErrExist)
 	NoLink    bool        // a symbolic link at the path is an error (ErrNotRegular), not followed
+	NoAtime   bool        // its access time need not be kept, which takes the file system's journal; a hint
 	Mode      os.FileMode // permission bits of a created file, before the umask
 	Seam      Seam        // stands between the file and the system; nil: none
 }
@@ -25,6 +26,7 @@ type File struct {
 	real     string // absolute, without symbolic links
 	readOnly bool
 	created  bool
+	id       Identity // when it was opened
 	seam     Seam
 
 	mu       sync.RWMutex          // held shared during a system call, exclusively by Close
@@ -89,12 +91,13 @@ func (f *File) Space() (size, allocated int64, err error) {
 
 // SameFile reports whether path leads to this very file, through whatever links.
 func (f *File) SameFile(path string) bool {
-	mine, err := f.Identity()
-	if err != nil {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.fd < 0 {
 		return false
 	}
 	other, err := sysIdentityOf(path)
-	return err == nil && mine.Same(other)
+	return err == nil && f.id.Same(other)
 }
 
 // ReadAt reads len(p) bytes at off as io.ReaderAt does.

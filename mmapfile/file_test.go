@@ -250,3 +250,24 @@ func TestRenameAndRemoveGoThroughTheSeam(t *testing.T) {
 		t.Fatalf("got:\n%s", got)
 	}
 }
+
+// Where no part of a path is a symbolic link, the real path is found with the open itself.
+func TestRealPathOfAPlainPath(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	must(t, err)
+	want := filepath.Join(dir, "file")
+	must(t, os.WriteFile(want, nil, 0o600))
+	must(t, os.Mkdir(filepath.Join(dir, "sub"), 0o700))
+	must(t, os.Symlink(filepath.Join(dir, "sub"), filepath.Join(dir, "soft")))
+	must(t, os.Symlink("../file", filepath.Join(dir, "sub", "link")))
+	for _, path := range []string{want, dir + "/./sub/..//file", dir + "/soft/../file", dir + "/soft/link"} {
+		for _, o := range []Options{{}, {ReadOnly: true}, {NoAtime: true}} {
+			f, err := Open(path, o)
+			must(t, err)
+			if f.RealPath() != want || f.Path() != path || !f.SameFile(want) {
+				t.Errorf("%s leads to %s, should lead to %s", path, f.RealPath(), want)
+			}
+			must(t, f.Close())
+		}
+	}
+}

@@ -18,6 +18,9 @@ func (f *File) Identity() (id Identity, err error) {
 	return id, wrap("look at", f.path, err)
 }
 
+// Opened returns the identity that the file had when it was opened: device and inode never change.
+func (f *File) Opened() Identity { return f.id }
+
 // Same reports whether both are opens of one file.
 func (id Identity) Same(other Identity) bool {
 	return id.Device == other.Device && id.Inode == other.Inode

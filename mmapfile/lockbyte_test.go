@@ -210,14 +210,18 @@ func TestIdentity(t *testing.T) {
 	hard, copied := f.Path()+".hard", filepath.Join(filepath.Dir(f.Path()), "copy")
 	must(t, os.Link(f.Path(), hard))
 	must(t, os.WriteFile(copied, nil, 0o600))
+	must(t, os.Chmod(copied, 0o604))
 	mine, err := f.Identity()
 	must(t, err)
 	for path, same := range map[string]bool{hard: true, copied: false} {
 		g := again(t, path, Options{ReadOnly: true})
 		id, err := g.Identity()
 		must(t, err)
-		if id.Same(mine) != same || id.User != os.Geteuid() {
+		if id.Same(mine) != same || id.User != os.Geteuid() || id != g.Opened() {
 			t.Errorf("%s: %+v and %+v", path, id, mine)
+		}
+		if id.SameAccess(mine) != same {
+			t.Errorf("%s has mode %v, %s %v", path, id.Mode, f.Path(), mine.Mode)
 		}
 		must(t, g.Give(id))
 	}

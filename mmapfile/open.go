@@ -19,13 +19,13 @@ func Open(path string, o Options) (f *File, err error) {
 	if o.ReadOnly {
 		o.Create = false
 	}
-	fd, created, err := openOrCreate(path, o)
+	fd, how, err := openOrCreate(path, o)
 	if err != nil {
 		return nil, err
 	}
 	// Not an os.File: these start to poll, have a finalizer, and with it wake another thread.
-	kind, err := sysKindOf(fd)
-	if err = firstError(err, sysBlocking(fd)); err != nil {
+	kind, id, err := sysKindOf(fd)
+	if err = firstError(err, sysBlocking(fd, o.NoAtime)); err != nil {
 		err = wrap(opOpen, path, err)
 	} else {
 		err = regular(path, kind)
@@ -34,50 +34,67 @@ func Open(path string, o Options) (f *File, err error) {
 		_ = sysClose(fd)
 		return nil, err
 	}
-	real := path
-	if !o.NoLink {
-		real = realPath(path)
+	f = &File{path: path, real: path, readOnly: o.ReadOnly, created: how == openedNew, seam: o.Seam, fd: fd, id: id}
+	switch {
+	case o.NoLink:
+	case how == openedPlain:
+		f.real = filepath.Clean(path)
+	default:
+		f.real = realPath(path)
 	}
-	f = &File{path: path, real: real, readOnly: o.ReadOnly, created: created, seam: o.Seam, fd: fd}
 	f.do = f.perform
 	return f, nil
 }
 
+// opened says how a file was opened.
+type opened uint8
+
+const (
+	openedFile  opened = iota
+	openedPlain        // its path is absolute, and no part of it is a symbolic link
+	openedNew          // it was created
+)
+
 // openOrCreate returns a descriptor of what stands at path. Files come and go while it looks, so it
 // looks again a few times.
-func openOrCreate(path string, o Options) (fd int, created bool, err error) {
+func openOrCreate(path string, o Options) (fd int, how opened, err error) {
 	for range 10 {
-		fd, err = openExisting(path, o)
+		fd, how, err = openExisting(path, o)
 		switch {
 		case err == nil && o.Create && o.Exclusive:
 			_ = sysClose(fd)
-			return -1, false, wrap(opCreate, path, fs.ErrExist)
+			return -1, how, wrap(opCreate, path, fs.ErrExist)
 		case err == nil || !o.Create || !errors.Is(err, fs.ErrNotExist):
-			return fd, false, err
+			return fd, how, err
 		}
 		if o.NoLink { // there is none: Lstat has looked
 		} else if target, linkErr := os.Readlink(path); linkErr == nil {
-			return -1, false, wrap(opOpen, path, fmt.Errorf("dangling symbolic link to %s: %w", target, fs.ErrNotExist))
+			return -1, how, wrap(opOpen, path, fmt.Errorf("dangling symbolic link to %s: %w", target, fs.ErrNotExist))
 		}
 		fd, err = create(path, o)
 		if err == nil || !errors.Is(err, fs.ErrExist) {
-			return fd, err == nil, err
+			return fd, openedNew, err
 		}
 	}
-	return -1, false, err
+	return -1, how, err
 }
 
 // openExisting looks before it opens: merely opening some devices has effects.
-func openExisting(path string, o Options) (int, error) {
+func openExisting(path string, o Options) (int, opened, error) {
 	kind, err := sysKind(path, !o.NoLink)
 	if err != nil {
-		return -1, wrap(opOpen, path, err)
+		return -1, openedFile, wrap(opOpen, path, err)
 	}
 	if err := regular(path, kind); err != nil {
-		return -1, err
+		return -1, openedFile, err
+	}
+	if !o.NoLink && filepath.IsAbs(path) {
+		if fd, err := sysOpenPlain(path, o.ReadOnly); err == nil {
+			return fd, openedPlain, nil
+		}
 	}
 	fd, err := sysOpen(path, o.ReadOnly)
-	return fd, wrap(opOpen, path, err)
+	return fd, openedFile, wrap(opOpen, path, err)
 }
 
 // create makes a new file, through the seam.

@@ -10,6 +10,7 @@ const (
 	reserveFlags  = unix.MAP_PRIVATE | unix.MAP_ANON | unix.MAP_NORESERVE
 	populateFlag  = 0
 	noReserveFlag = unix.MAP_NORESERVE
+	noAtimeFlag   = 0
 )
 
 // msyncReachesDevice: here it stops at the device's cache.

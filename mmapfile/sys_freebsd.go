@@ -6,6 +6,7 @@ const (
 	reserveFlags  = unix.MAP_GUARD // address space to be replaced by later fixed mappings
 	populateFlag  = 0
 	noReserveFlag = 0
+	noAtimeFlag   = 0
 )
 
 // msyncReachesDevice: not promised here.

@@ -12,6 +12,7 @@ const (
 	reserveFlags  = unix.MAP_PRIVATE | unix.MAP_ANON | unix.MAP_NORESERVE
 	populateFlag  = unix.MAP_POPULATE
 	noReserveFlag = unix.MAP_NORESERVE
+	noAtimeFlag   = unix.O_NOATIME
 )
 
 // msyncReachesDevice: msync(MS_SYNC) writes what is dirty in the range, however it was written,

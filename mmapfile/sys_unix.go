@@ -14,11 +14,14 @@ const supported = true
 const openFlags = unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_NOCTTY
 
 func sysOpen(path string, readOnly bool) (int, error) {
-	flags := unix.O_RDWR
+	return openRetry(path, accessFlag(readOnly)|openFlags, 0)
+}
+
+func accessFlag(readOnly bool) int {
 	if readOnly {
-		flags = unix.O_RDONLY
+		return unix.O_RDONLY
 	}
-	return openRetry(path, flags|openFlags, 0)
+	return unix.O_RDWR
 }
 
 func sysCreate(path string, mode os.FileMode) (int, error) {
@@ -37,7 +40,13 @@ func openRetry(path string, flags int, mode uint32) (int, error) {
 func sysClose(fd int) error { return unix.Close(fd) }
 
 // sysBlocking undoes the O_NONBLOCK that kept open from waiting, the only flag that could be set.
-func sysBlocking(fd int) error {
+func sysBlocking(fd int, noAtime bool) error {
+	if noAtime && noAtimeFlag != 0 {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFL, noAtimeFlag); err == nil {
+			return nil
+		}
+		// Only the file's owner may.
+	}
 	_, err := unix.FcntlInt(uintptr(fd), unix.F_SETFL, 0)
 	return err
 }
@@ -60,11 +69,11 @@ func sysKind(path string, follow bool) (os.FileMode, error) {
 	return kindOf(&st), err
 }
 
-// sysKindOf returns the type bits of an open file.
-func sysKindOf(fd int) (os.FileMode, error) {
+// sysKindOf returns the type bits of an open file, and which one it is.
+func sysKindOf(fd int) (os.FileMode, Identity, error) {
 	var st unix.Stat_t
 	err := unix.Fstat(fd, &st)
-	return kindOf(&st), err
+	return kindOf(&st), identityOf(&st), err
 }
 
 // kindOf makes type bits of package os of the system's.

@@ -81,7 +81,16 @@ func (st *Store) firstRecord(m *page.Meta, run []byte, no page.No) page.Link {
 
 // putMeta writes m to a slot.
 func (w *writer) putMeta(slot int, m *page.Meta) error {
-	clear(w.meta[:])
-	m.Encode(w.meta[:])
-	return w.writeOne(w.meta[:], page.MetaOffset(slot))
+	b := w.metaBlock()
+	m.Encode(b)
+	return w.writeOne(b, page.MetaOffset(slot))
+}
+
+// metaBlock returns the buffer for what is written to a meta slot, all zero.
+func (w *writer) metaBlock() []byte {
+	if w.meta == nil {
+		w.meta = make([]byte, page.MetaBlock) // who only reads needs none
+	}
+	clear(w.meta)
+	return w.meta
 }

@@ -26,20 +26,26 @@ func (st *Store) distrustCache(size int64) error {
 	return st.file.Drop()
 }
 
-// closedCleanly looks at the metas only. Reading them is not trusting them: recovery reads them again.
+// closedCleanly looks at the metas only. If they say so, it keeps their bytes for recovery (Store.metas), which reads them again otherwise:
+// the cache may be dropped before.
 func (st *Store) closedCleanly() bool {
-	var newest page.Meta
-	buf := make([]byte, page.MetaSize)
+	var commit page.Commit
+	clean := false
+	all := make([]byte, page.MetaSlots*page.MetaSize)
 	for i := range page.MetaSlots {
+		buf := all[i*page.MetaSize:][:page.MetaSize]
 		var m page.Meta
 		if n, err := st.file.ReadAt(buf, page.MetaOffset(i)); n < len(buf) || err != nil || m.Decode(buf) != nil {
 			return false
 		}
-		if m.Commit > newest.Commit || m.Commit == newest.Commit && m.Settled {
-			newest = m
+		if m.Commit > commit || m.Commit == commit && m.Settled {
+			commit, clean = m.Commit, m.Settled
 		}
 	}
-	return newest.Settled
+	if clean {
+		st.metas = all
+	}
+	return clean
 }
 
 // markOpen makes the slot of the next meta invalid before the first write of this session. It is not flushed: it need
@@ -48,10 +54,9 @@ func (w *writer) markOpen() error {
 	if w.marked {
 		return nil
 	}
-	clear(w.meta[:])
 	slot := w.targetSlot()
 	w.slots[slot].valid = false
-	if err := w.writeOne(w.meta[:], page.MetaOffset(slot)); err != nil {
+	if err := w.writeOne(w.metaBlock(), page.MetaOffset(slot)); err != nil {
 		return w.st.fail(fmt.Errorf("write meta: %w", err))
 	}
 	w.marked = true

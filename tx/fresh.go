@@ -13,6 +13,9 @@ const sector = 512
 // isNew reports whether the file holds nothing yet: it is empty or all zeros, or creation was cut short before it wrote a
 // meta. A file whose meta slots are zero but that has anything else behind them is not ours to overwrite: ErrInvalid.
 func (st *Store) isNew(size int64) (bool, error) {
+	if st.metas != nil {
+		return false, nil
+	}
 	buf := make([]byte, sector) // of a database that is all there is to read
 	for at := int64(0); at < size; {
 		chunk := buf[:min(size-at, int64(len(buf)))]

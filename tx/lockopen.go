@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -23,24 +24,19 @@ var errLockCut = errors.New("it was cut short while it was in use: all processes
 func lockError(path string, err error) error { return fmt.Errorf("lock file %s: %w", path, err) }
 
 // bind returns what the lock file f of the database db with that salt says.
-func bind(db mmapfile.Identity, salt uint64, f *mmapfile.File) (binding, error) {
-	id, err := f.Identity()
-	return binding{db.Device, db.Inode, salt, id.Inode}, err
+func bind(db, f *mmapfile.File, salt uint64) binding {
+	return binding{db.Opened().Device, db.Opened().Inode, salt, f.Opened().Inode}
 }
 
 // makeLockFile makes the lock file at path anew, for the database db with that salt, which nobody else has open.
 func makeLockFile(path string, db *mmapfile.File, salt, session uint64) (*lockFile, error) {
-	id, err := db.Identity()
-	if err != nil {
-		return nil, err
-	}
-	f, err := emptyLockFile(path, db, id)
+	f, err := emptyLockFile(path, db)
 	if err != nil {
 		return nil, err
 	}
 	lf, err := fillLockFile(f, path)
 	if err == nil {
-		if err = lf.begin(id, salt, session); err != nil {
+		if err = lf.begin(bind(db, f, salt), session); err != nil {
 			_ = lf.mem.Unmap()
 		}
 	}
@@ -55,13 +51,13 @@ func makeLockFile(path string, db *mmapfile.File, salt, session uint64) (*lockFi
 }
 
 // emptyLockFile returns the file at path, locked as one that nobody else uses.
-func emptyLockFile(path string, db *mmapfile.File, id mmapfile.Identity) (*mmapfile.File, error) {
+func emptyLockFile(path string, db *mmapfile.File) (*mmapfile.File, error) {
 	for range 10 {
-		f, err := mmapfile.Open(path, mmapfile.Options{Create: true, NoLink: true, Mode: id.Mode})
+		f, err := mmapfile.Open(path, mmapfile.Options{Create: true, NoLink: true, NoAtime: true, Mode: db.Opened().Mode})
 		if err != nil {
 			return nil, fmt.Errorf("lock file: %w", err)
 		}
-		switch err := ownLockFile(f, path, id); {
+		switch err := ownLockFile(f, path, db.Opened()); {
 		case err == nil:
 			return f, nil
 		case !errors.Is(err, ErrTimeout):
@@ -82,12 +78,7 @@ func emptyLockFile(path string, db *mmapfile.File, id mmapfile.Identity) (*mmapf
 
 // ownLockFile makes sure that f is a lock file or empty, and that nobody else uses it: ErrTimeout.
 func ownLockFile(f *mmapfile.File, path string, db mmapfile.Identity) error {
-	size, err := f.Size()
-	if err != nil {
-		return err
-	}
-	var head [8]byte
-	if n, _ := f.ReadAt(head[:], 0); size > 0 && (n < len(head) || !isLockHead(head, size)) {
+	if !f.Created() && !isLockFile(f) {
 		return errForeignFile
 	}
 	if err := f.LockByte(lockUsers, true, -1); err != nil {
@@ -102,10 +93,19 @@ func ownLockFile(f *mmapfile.File, path string, db mmapfile.Identity) error {
 	return nil
 }
 
-// isLockHead reports whether a file of that size that begins with b is a lock file, of whatever layout, or one that was being made when its maker died.
-func isLockHead(b [8]byte, size int64) bool {
-	n := binary.NativeEndian.Uint64(b[:])
-	return n<<8 == lockMagic<<8&(1<<64-1) || n == 0 && size == lockSize(firstBlock)
+// isLockFile reports whether f is a lock file, of whatever layout, an empty file, or a lock file that was being made when its maker died.
+func isLockFile(f *mmapfile.File) bool {
+	b := make([]byte, 8)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && !errors.Is(err, io.EOF) || n > 0 && n < len(b) {
+		return false
+	}
+	head := binary.NativeEndian.Uint64(b)
+	if head<<8 == lockMagic<<8&(1<<64-1) {
+		return true
+	}
+	size, err := f.Size()
+	return err == nil && head == 0 && (size == 0 || size == lockSize(firstBlock))
 }
 
 // fillLockFile gives f, which is this process's own, the size of a lock file, and maps it. The blocks that the file has stay its own: on a
@@ -125,12 +125,8 @@ func fillLockFile(f *mmapfile.File, path string) (*lockFile, error) {
 }
 
 // begin makes lf the lock file of a new session, with this process in it.
-func (lf *lockFile) begin(db mmapfile.Identity, salt, session uint64) error {
-	b, err := bind(db, salt, lf.file)
-	if err != nil {
-		return err
-	}
-	err = lf.mem.Catch(func() error {
+func (lf *lockFile) begin(b binding, session uint64) error {
+	err := lf.mem.Catch(func() error {
 		lf.wipe()
 		for i, v := range b {
 			lf.words[atBinding+i].Store(v)
@@ -152,17 +148,13 @@ const usersTime = time.Second
 // joinLockFile opens the lock file at path, which other processes use for the database db with that salt. The caller has yet to
 // make sure that they do (Store.joinSession), and to register.
 func joinLockFile(path string, db *mmapfile.File, salt uint64) (*lockFile, error) {
-	id, err := db.Identity()
-	if err != nil {
-		return nil, err
-	}
-	f, err := mmapfile.Open(path, mmapfile.Options{NoLink: true})
+	f, err := mmapfile.Open(path, mmapfile.Options{NoLink: true, NoAtime: true})
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, lockError(path, ErrLockFile)
 	} else if err != nil {
 		return nil, fmt.Errorf("lock file: %w", err)
 	}
-	lf, err := checkLockFile(f, path, id, salt)
+	lf, err := checkLockFile(f, path, bind(db, f, salt))
 	if err != nil {
 		_ = f.Close()
 		return nil, lockError(path, err)
@@ -170,7 +162,7 @@ func joinLockFile(path string, db *mmapfile.File, salt uint64) (*lockFile, error
 	return lf, nil
 }
 
-func checkLockFile(f *mmapfile.File, path string, db mmapfile.Identity, salt uint64) (*lockFile, error) {
+func checkLockFile(f *mmapfile.File, path string, b binding) (*lockFile, error) {
 	if err := f.LockByte(lockUsers, false, usersTime); err != nil {
 		return nil, err
 	}
@@ -180,10 +172,6 @@ func checkLockFile(f *mmapfile.File, path string, db mmapfile.Identity, salt uin
 	}
 	if size < lockSize(firstBlock) {
 		return nil, fmt.Errorf("%w (it has %d bytes)", ErrLockFile, size)
-	}
-	b, err := bind(db, salt, f)
-	if err != nil {
-		return nil, err
 	}
 	lf, err := mapLockFile(f, path)
 	if err != nil {

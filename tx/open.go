@@ -69,6 +69,7 @@ func (st *Store) bringUp() (*page.Meta, error) {
 	if err := st.distrustCache(size); err != nil {
 		return nil, fmt.Errorf("%s: %w", st.path, err)
 	}
+	defer func() { st.metas = nil }()
 	fresh, err := st.isNew(size)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", st.path, err)

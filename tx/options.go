@@ -2,7 +2,6 @@ package tx
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"math"
 	"time"
@@ -106,7 +105,7 @@ func (o *Options) withDefaults() (Options, error) {
 		r.ReadOnly = true
 	}
 	if r.Logger == nil {
-		r.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+		r.Logger = slog.New(slog.DiscardHandler)
 	}
 	return r, nil
 }

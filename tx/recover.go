@@ -80,6 +80,9 @@ func (st *Store) readMetas() ([]candidate, error) {
 
 // readMeta reads the meta in c's slot.
 func (st *Store) readMeta(c *candidate) error {
+	if st.metas != nil {
+		return c.meta.Decode(st.metas[c.slot*page.MetaSize:][:page.MetaSize])
+	}
 	buf := make([]byte, page.MetaSize)
 	n, err := st.file.ReadAt(buf, page.MetaOffset(c.slot))
 	if n < len(buf) && (err == nil || errors.Is(err, io.EOF)) {

@@ -51,16 +51,13 @@ func (m *bitMemory) release() {
 	}, m.regions)
 }
 
-// chunk returns the chunk that p is for, and makes it if need be.
-func (m *bitMemory) chunk(p *atomic.Pointer[bitChunk]) *bitChunk {
+// make makes the chunk of p, unless another goroutine has.
+func (m *bitMemory) make(p *atomic.Pointer[bitChunk]) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if c := p.Load(); c != nil {
-		return c
+	if p.Load() == nil {
+		p.Store(m.newChunk())
 	}
-	c := m.newChunk()
-	p.Store(c)
-	return c
 }
 
 // newChunk returns memory that the garbage collector does not see, or where there is none any more, some of its own.
@@ -104,7 +101,11 @@ func (m *bitmap) set(no page.No) {
 	}
 	c := m.chunks[k].Load()
 	if c == nil {
-		c = m.chunk(&m.chunks[k])
+		m.make(&m.chunks[k])
+		c = m.chunks[k].Load()
+	}
+	if c == nil { // never; without it the compiler would look whether it is, by reading memory that nobody needs
+		return
 	}
 	w := &c[uint64(no)%chunkPages/64]
 	w.Or(1 << (uint64(no) % 64))

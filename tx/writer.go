@@ -58,7 +58,7 @@ type writer struct {
 	record   []byte
 	extents  []freelist.Extent
 	sections [5][]byte
-	meta     [page.MetaBlock]byte
+	meta     []byte // a block for a meta
 }
 
 // A metaSlot is what stands in one meta slot of the file.
