@@ -3,7 +3,6 @@ package tx
 import (
 	"iter"
 
-	"mmdb/freelist"
 	"mmdb/page"
 )
 
@@ -54,16 +53,12 @@ func (t *Tx) commitInfo(rec *page.Record, link page.Link) (info CommitInfo, err 
 	}
 	info = CommitInfo{Commit: uint64(rec.Commit), Base: uint64(rec.Base), Updates: uint64(rec.Commit - rec.Prev.Commit),
 		Written: t.store.extentOf(link).Len, HighWater: uint64(rec.HighWater), Checkpoint: rec.Checkpoint}
-	written, err := freelist.DecodeExtents(rec.Written, rec.HighWater)
+	written, freed, err := changesOf(rec)
 	if err != nil {
 		return info, err
 	}
 	for _, e := range written {
 		info.Written += e.Len
-	}
-	freed, err := freelist.DecodeFreed(rec.Freed, rec.Commit, rec.HighWater)
-	if err != nil {
-		return info, err
 	}
 	for _, p := range freed {
 		info.Freed += p.Len

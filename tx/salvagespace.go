@@ -89,11 +89,7 @@ func (s *salvager) skip(from, to page.Commit) {
 
 // apply does what a commit did to the use of pages, and reports whether its record made sense.
 func (s *salvager) apply(rec *page.Record) bool {
-	written, err := freelist.DecodeExtents(rec.Written, rec.HighWater)
-	if err != nil {
-		return false
-	}
-	freed, err := freelist.DecodeFreed(rec.Freed, rec.Commit, rec.HighWater)
+	written, freed, err := changesOf(rec)
 	if err != nil {
 		return false
 	}

@@ -78,16 +78,21 @@ func (st *Store) readChain(m *page.Meta, data []byte) (recs []page.Record, links
 
 // replay applies what one commit wrote and freed.
 func (st *Store) replay(space *freelist.List, rec *page.Record, link page.Link) error {
-	written, err := freelist.DecodeExtents(rec.Written, rec.HighWater)
-	if err != nil {
-		return err
-	}
-	freed, err := freelist.DecodeFreed(rec.Freed, rec.Commit, rec.HighWater)
+	written, freed, err := changesOf(rec)
 	if err != nil {
 		return err
 	}
 	written = freelist.Normalize(append(written, st.extentOf(link)))
 	return space.Replay(written, freed)
+}
+
+// changesOf returns what the commit of rec wrote, its record excepted, and what it freed.
+func changesOf(rec *page.Record) (written []freelist.Extent, freed []freelist.Pending, err error) {
+	if written, err = freelist.DecodeExtents(rec.Written, rec.HighWater); err != nil {
+		return nil, nil, err
+	}
+	freed, err = freelist.DecodeFreed(rec.Freed, rec.Commit, rec.HighWater)
+	return written, freed, err
 }
 
 // readRecord returns the commit record that l leads to, checked. Its sections are slices of the mapping.

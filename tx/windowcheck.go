@@ -125,11 +125,7 @@ func (c *windowCheck) note(rec *page.Record) error {
 	if c.later == nil {
 		c.later = make(map[page.No]uint64)
 	}
-	written, err := freelist.DecodeExtents(rec.Written, rec.HighWater)
-	if err != nil {
-		return err
-	}
-	freed, err := freelist.DecodeFreed(rec.Freed, rec.Commit, rec.HighWater)
+	written, freed, err := changesOf(rec)
 	if err != nil {
 		return err
 	}
