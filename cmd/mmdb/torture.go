@@ -116,7 +116,7 @@ func (t *torture) start() {
 // clean removes what the run has made: these files, and the folder if nothing else is in it.
 func (t *torture) clean() {
 	_ = os.Remove(t.file)
-	_ = os.Remove(t.file + "-lock") // a child that was killed leaves it
+	_ = os.Remove(t.file + "-lock") // it stays
 	_ = os.Remove(filepath.Join(t.folder, tortureKilled))
 	_ = os.Remove(t.folder)
 }
