@@ -226,7 +226,7 @@ func (w *writer) roomFor(units []uint32, limit page.No) bool {
 	for i := range w.freed {
 		freed += w.freed[i].Len
 	}
-	if need <= freed+1 && !w.spilled || w.group != nil && w.group.reserve || w.modest { // one more for the commit record
+	if need <= freed+1 && !w.spilled || w.modest || w.sealing && w.group.reserve { // one more for the commit record
 		return true
 	}
 	return w.space.FreePages()+uint64(max(limit, w.space.HighWater())-w.space.HighWater()) >= need+w.reserve(limit)
