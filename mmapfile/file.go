@@ -37,7 +37,7 @@ type File struct {
 	bytes    bool                  // LockByte was used; guarded by lockMu
 	lockMu   sync.Mutex
 	journal  sync.Once // guards onExt4
-	onExt4   bool
+	onExt4   bool      // with a journal
 }
 
 // Path returns the path that was given to Open.
