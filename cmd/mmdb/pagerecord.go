@@ -50,7 +50,7 @@ func decodeRecord(payload []byte) (*recordRow, string) {
 		Commit: uint64(r.Commit), Base: uint64(r.Base), PrevPage: uint64(r.Prev.Page), PrevCommit: uint64(r.Prev.Commit),
 		HighWater: uint64(r.HighWater), Root: uint64(r.Root.Root), NextTree: uint64(r.NextTree),
 		Checkpoint: r.Checkpoint,
-		Written: len(r.Written), Freed: len(r.Freed), Free: len(r.Free), Pending: len(r.Pending), Sums: len(r.Sums),
+		Written:    len(r.Written), Freed: len(r.Freed), Free: len(r.Free), Pending: len(r.Pending), Sums: len(r.Sums),
 	}, ""
 }
 
