@@ -287,7 +287,8 @@ func (w *writer) allocTo(units []uint32, limit, target page.No) ([]page.No, erro
 
 // untake gives back what was taken since there were n extents and the high water was hw.
 func (w *writer) untake(n int, hw page.No) {
-	for _, e := range freelist.Normalize(slices.Clone(w.taken[n:])) {
+	w.extents = append(w.extents[:0], w.taken[n:]...)
+	for _, e := range freelist.Normalize(w.extents) {
 		w.space.Return(e)
 	}
 	w.taken = w.taken[:n]
