@@ -16,7 +16,14 @@ func init() {
 	Register(Engine{
 		Name:     "mmdb",
 		Settings: "page size 4096, one bucket; no flush: flushes are left out through Options.Seam; lazy: Options.Durability Lazy, flushed every 200 ms",
-		Open:     openMmdb,
+		Open:     func(dir string, o Options) (Store, error) { return openMmdb(dir, o, mmdb.Options{}) },
+	})
+	Register(Engine{
+		Name:     "mmdb-exclusive",
+		Settings: "the same with Options.Exclusive: no other process may open the database",
+		Open: func(dir string, o Options) (Store, error) {
+			return openMmdb(dir, o, mmdb.Options{Exclusive: true})
+		},
 	})
 }
 
@@ -27,8 +34,8 @@ type mmdbStore struct {
 	opts mmdb.Options
 }
 
-func openMmdb(dir string, o Options) (Store, error) {
-	s := &mmdbStore{path: filepath.Join(dir, "data.mmdb")}
+func openMmdb(dir string, o Options, opts mmdb.Options) (Store, error) {
+	s := &mmdbStore{path: filepath.Join(dir, "data.mmdb"), opts: opts}
 	switch o.Durability {
 	case Lazy:
 		s.opts.Durability = mmdb.Lazy
