@@ -197,6 +197,10 @@ func (s *syncer) run(st *Store) {
 		if st.Sync() != nil {
 			return
 		}
+		select { // what made it urgent meanwhile is flushed; if there is much again, the next commit tells
+		case <-s.urgent:
+		default:
+		}
 	}
 }
 

@@ -306,7 +306,7 @@ func TestLazyCommitsUseTheirPagesAgain(t *testing.T) {
 	if m := st.published.Load().meta; m.HighWater > high+600 { // a record for each commit, and the free list's slack
 		t.Errorf("%d pages, after 20 commits it was %d", m.HighWater, high)
 	}
-	if n := flushes(p); n > 2 { // for the records
+	if n := flushes(p); n > 4 { // for the records, which the syncer flushes twice, and once more when it is late
 		t.Errorf("%d flushes", n)
 	}
 	checkStore(t, st)
