@@ -29,15 +29,15 @@ type File struct {
 	id       Identity // when it was opened
 	seam     Seam
 
-	mu       sync.RWMutex          // held shared during a system call, exclusively by Close
-	fd       int                   // -1 once closed
-	do       func(Op) (int, error) // perform, made once so that an operation allocates nothing
-	presence lockMode              // what LockPresence holds; guarded by lockMu
-	writer   lockMode              // what LockWriter holds; guarded by lockMu
-	bytes    bool                  // LockByte was used; guarded by lockMu
-	lockMu   sync.Mutex
-	journal  sync.Once // guards onExt4
-	onExt4   bool      // with a journal
+	mu        sync.RWMutex          // held shared during a system call, exclusively by Close
+	fd        int                   // -1 once closed
+	do        func(Op) (int, error) // perform, made once so that an operation allocates nothing
+	presence  lockMode              // what LockPresence holds; guarded by lockMu
+	writer    lockMode              // what LockWriter holds; guarded by lockMu
+	bytes     bool                  // LockByte was used; guarded by lockMu
+	lockMu    sync.Mutex
+	journal   sync.Once // guards journaled
+	journaled bool      // it stands on ext4 with a journal
 }
 
 // Path returns the path that was given to Open.

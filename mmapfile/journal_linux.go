@@ -25,9 +25,9 @@ func (f *File) failedLater(fd int) error {
 	}
 	f.journal.Do(func() {
 		var st unix.Statfs_t
-		f.onExt4 = unix.Fstatfs(fd, &st) == nil && uint32(st.Type) == unix.EXT4_SUPER_MAGIC && !withoutJournal(fd)
+		f.journaled = unix.Fstatfs(fd, &st) == nil && uint32(st.Type) == unix.EXT4_SUPER_MAGIC && !withoutJournal(fd)
 	})
-	if !f.onExt4 {
+	if !f.journaled {
 		return nil
 	}
 	for range 2 {

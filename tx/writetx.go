@@ -234,7 +234,7 @@ func (t *Tx) join() (changed bool, err error) {
 	g.size++
 	g.last, g.root = t.commit, t.root.hdr
 	g.durable = g.durable || t.durability == Durable
-	g.reserve = g.reserve || w.growsNothing()
+	g.reserve = g.reserve || w.limit() > 0 && w.growsNothing()
 	w.group = g
 	w.dirty.keepChanges()
 	if w.spilled { // its pages carry the number of the commit already: it is the last of its group

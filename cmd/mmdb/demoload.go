@@ -72,6 +72,7 @@ func (d *demo) loadBatch(tx *mmdb.Tx, batch []demoFile, loaded *[]demoFile) erro
 	if err != nil {
 		return err
 	}
+	lock, _ := os.Stat(d.file + "-lock") // nil where it could not be made
 	for _, f := range batch {
 		path := d.source(f)
 		info, err := os.Stat(path)
@@ -79,7 +80,7 @@ func (d *demo) loadBatch(tx *mmdb.Tx, batch []demoFile, loaded *[]demoFile) erro
 			d.result.Own = true
 			continue
 		}
-		if lock, lockErr := os.Stat(d.file + "-lock"); err == nil && lockErr == nil && os.SameFile(info, lock) {
+		if err == nil && lock != nil && os.SameFile(info, lock) {
 			continue // of the database itself
 		}
 		data, err := os.ReadFile(path)
