@@ -13,9 +13,21 @@ func (t *Tx) writeRun(data []byte, tree page.Tree) (page.Overflow, error) {
 	}
 	o, buf, err := t.newRun(len(data), tree)
 	if err == nil {
-		copy(buf, data)
+		copyLarge(buf, data)
 	}
 	return o, err
+}
+
+// copyPiece is how much of a large value is copied at a time, in bytes. From 1 MiB on the runtime's copy goes past the caches, and the
+// checksum and the write would fetch from memory what they could have from there.
+const copyPiece = 256 << 10
+
+// copyLarge copies src to dst, which is as long, such that it stays in the caches.
+func copyLarge(dst, src []byte) {
+	for len(src) > 0 {
+		n := copy(dst, src[:min(len(src), copyPiece)])
+		dst, src = dst[n:], src[n:]
+	}
 }
 
 // newRun returns a new dirty run for n bytes, and its undefined payload.
