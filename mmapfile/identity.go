@@ -18,6 +18,16 @@ func (f *File) Identity() (id Identity, err error) {
 	return id, wrap("look at", f.path, err)
 }
 
+// Look returns the identity of the regular file at path and its size in bytes, without opening it. Whatever else stands there, a symbolic link
+// too, is ErrNotRegular.
+func Look(path string) (id Identity, size int64, err error) {
+	kind, id, size, err := sysLook(path)
+	if err != nil {
+		return id, 0, wrap("look at", path, err)
+	}
+	return id, size, regular(path, kind)
+}
+
 // Opened returns the identity that the file had when it was opened: device and inode never change.
 func (f *File) Opened() Identity { return f.id }
 

@@ -21,6 +21,13 @@ func sysIdentityOf(path string) (Identity, error) {
 	return identityOf(&st), err
 }
 
+// sysLook tells what stands at path. It does not follow a symbolic link.
+func sysLook(path string) (kind os.FileMode, id Identity, size int64, err error) {
+	var st unix.Stat_t
+	err = unix.Lstat(path, &st)
+	return kindOf(&st), identityOf(&st), st.Size, err
+}
+
 func identityOf(st *unix.Stat_t) Identity {
 	return Identity{Device: uint64(st.Dev), Inode: st.Ino, User: int(st.Uid), Group: int(st.Gid), Mode: os.FileMode(st.Mode & 0o777)}
 }

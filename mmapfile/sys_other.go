@@ -35,28 +35,31 @@ func sysRead(int, []byte, int64) (int, error)                  { return 0, ErrUn
 func sysKind(string, bool) (os.FileMode, error)                { return 0, ErrUnsupported }
 func sysOpenPlain(string, bool) (int, error)                   { return -1, ErrUnsupported }
 func sysKindOf(int) (kind os.FileMode, id Identity, err error) { return 0, id, ErrUnsupported }
-func sysIdentityOf(string) (id Identity, err error)            { return id, ErrUnsupported }
-func sysBlocking(int, bool) error                              { return ErrUnsupported }
-func sysWritev(int, [][]byte, int64) (int, error)              { return 0, ErrUnsupported }
-func sysSize(int) (int64, error)                               { return 0, ErrUnsupported }
-func sysSpace(int) (size, allocated int64, err error)          { return 0, 0, ErrUnsupported }
-func sysTruncate(int, int64) error                             { return ErrUnsupported }
-func sysAllocate(int, int64, int64) error                      { return ErrUnsupported }
-func sysPunch(int, int64, int64) error                         { return ErrUnsupported }
-func sysSync(int) error                                        { return ErrUnsupported }
-func sysDrop(int) error                                        { return ErrUnsupported }
-func sysSyncDir(string) error                                  { return ErrUnsupported }
-func sysMsync([]byte) error                                    { return ErrUnsupported }
-func sysAdvise([]byte, Advice) error                           { return ErrUnsupported }
-func sysWillNeed([]byte) error                                 { return ErrUnsupported }
-func sysPopulate([]byte) error                                 { return ErrUnsupported }
-func sysResident([]byte) bool                                  { return true }
-func sysPin(_, _ []byte) error                                 { return ErrUnsupported }
-func sysUnpin([]byte) error                                    { return ErrUnsupported }
-func sysAreas(uintptr, uintptr) (int, error)                   { return 0, ErrUnsupported }
-func memReserve(int) ([]byte, error)                           { return nil, ErrUnsupported }
-func memPlace([]byte, int, int64, bool) error                  { return ErrUnsupported }
-func memTakeBack([]byte) error                                 { return ErrUnsupported }
-func memMap(int, int64, int, Prot, Flag) ([]byte, error)       { return nil, ErrUnsupported }
-func memUnmap([]byte) error                                    { return nil }
-func memAddr([]byte) uintptr                                   { return 0 }
+func sysLook(string) (kind os.FileMode, id Identity, size int64, err error) {
+	return 0, id, 0, ErrUnsupported
+}
+func sysIdentityOf(string) (id Identity, err error)      { return id, ErrUnsupported }
+func sysBlocking(int, bool) error                        { return ErrUnsupported }
+func sysWritev(int, [][]byte, int64) (int, error)        { return 0, ErrUnsupported }
+func sysSize(int) (int64, error)                         { return 0, ErrUnsupported }
+func sysSpace(int) (size, allocated int64, err error)    { return 0, 0, ErrUnsupported }
+func sysTruncate(int, int64) error                       { return ErrUnsupported }
+func sysAllocate(int, int64, int64) error                { return ErrUnsupported }
+func sysPunch(int, int64, int64) error                   { return ErrUnsupported }
+func sysSync(int) error                                  { return ErrUnsupported }
+func sysDrop(int) error                                  { return ErrUnsupported }
+func sysSyncDir(string) error                            { return ErrUnsupported }
+func sysMsync([]byte) error                              { return ErrUnsupported }
+func sysAdvise([]byte, Advice) error                     { return ErrUnsupported }
+func sysWillNeed([]byte) error                           { return ErrUnsupported }
+func sysPopulate([]byte) error                           { return ErrUnsupported }
+func sysResident([]byte) bool                            { return true }
+func sysPin(_, _ []byte) error                           { return ErrUnsupported }
+func sysUnpin([]byte) error                              { return ErrUnsupported }
+func sysAreas(uintptr, uintptr) (int, error)             { return 0, ErrUnsupported }
+func memReserve(int) ([]byte, error)                     { return nil, ErrUnsupported }
+func memPlace([]byte, int, int64, bool) error            { return ErrUnsupported }
+func memTakeBack([]byte) error                           { return ErrUnsupported }
+func memMap(int, int64, int, Prot, Flag) ([]byte, error) { return nil, ErrUnsupported }
+func memUnmap([]byte) error                              { return nil }
+func memAddr([]byte) uintptr                             { return 0 }

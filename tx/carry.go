@@ -73,7 +73,7 @@ func (w *writer) longPin() (pin page.Commit) {
 			oldest = min(oldest, w.slots[i].meta.Commit)
 		}
 	}
-	w.pinned = w.st.readers.appendCommits(w.pinned[:0])
+	w.pinned = w.st.table().appendCommits(w.pinned[:0])
 	for _, r := range w.pinned {
 		if r < oldest {
 			pin = max(pin, r)

@@ -43,7 +43,7 @@ func (w *writer) writeGroup(g *group) (err error) {
 	if err := w.st.failed(); err != nil {
 		return err
 	}
-	if lf := w.st.shared; lf != nil {
+	if lf := w.st.lockFile(); lf != nil {
 		if err := lf.intact(); err != nil {
 			return err
 		}

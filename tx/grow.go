@@ -173,7 +173,7 @@ func (w *writer) unmapRetired() {
 		return
 	}
 	oldest := w.st.published.Load().meta.Commit
-	for _, c := range w.st.readers.appendCommits(nil) {
+	for _, c := range w.st.table().appendCommits(nil) {
 		oldest = min(oldest, c)
 	}
 	var keep []retiredMap

@@ -65,7 +65,7 @@ func (st *Store) faultError(r any, more ...*mmapfile.Mapping) error {
 			return page.Corruptf(page.No(off>>st.shift), "the page can't be read: a disk error, or the file was cut short")
 		}
 	}
-	if lf := st.shared; lf != nil && lf.mem.ReadFault(addr) {
+	if lf := st.lockFile(); lf != nil && lf.mem.ReadFault(addr) {
 		if st.closing.Load() {
 			return ErrDatabaseNotOpen
 		}

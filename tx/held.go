@@ -32,7 +32,7 @@ func (w *writer) warnHeld() {
 		return
 	}
 	last.at, last.pages = now, pages
-	r, ok := w.st.readers.oldest()
+	r, ok := w.st.table().oldest()
 	if !ok {
 		return
 	}

@@ -75,13 +75,14 @@ type binding [4]uint64 // device, inode and salt of the database, inode of the l
 // lockSize returns the bytes of a lock file with n blocks.
 func lockSize(n int) int64 { return int64(blocksAt+n*blockWords) * 8 }
 
-// mapLockFile maps f as far as it may ever grow, so that what other processes add needs no further call.
-func mapLockFile(f *mmapfile.File, path string) (*lockFile, error) {
-	m, err := f.MapShared(maxShared)
+// mapFile maps the file as far as it may ever grow, so that what other processes add needs no further call.
+func (lf *lockFile) mapFile() error {
+	m, err := lf.file.MapShared(maxShared)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &lockFile{path: path, file: f, mem: m, words: m.Words()}, nil
+	lf.mem, lf.words = m, m.Words()
+	return nil
 }
 
 // proc returns the line of process i.

@@ -28,30 +28,42 @@ func bind(db, f *mmapfile.File, salt uint64) binding {
 	return binding{db.Opened().Device, db.Opened().Inode, salt, f.Opened().Inode}
 }
 
-// makeLockFile makes the lock file at path anew, for the database db with that salt, which nobody else has open.
-func makeLockFile(path string, db *mmapfile.File, salt, session uint64) (*lockFile, error) {
-	f, err := emptyLockFile(path, db)
-	if err != nil {
-		return nil, err
+// firstLockFile returns the lock file at path for the database db, which nobody else has open. If it is there, and who may use the database may
+// use it, it is not opened yet: an open that ends soon does not need it.
+func firstLockFile(path string, db *mmapfile.File) (*lockFile, error) {
+	id, size, err := mmapfile.Look(path)
+	if err == nil && size == lockSize(firstBlock) && id.SameAccess(db.Opened()) {
+		return &lockFile{path: path}, nil
 	}
-	lf, err := fillLockFile(f, path)
-	if err == nil {
-		if err = lf.begin(bind(db, f, salt), session); err != nil {
-			_ = lf.mem.Unmap()
-		}
-	}
-	if err != nil {
-		if f.Created() {
-			_ = mmapfile.Remove(path, nil)
-		}
-		_ = f.Close()
-		return nil, lockError(path, err)
-	}
-	return lf, nil
+	return ownedLockFile(path, db)
 }
 
-// emptyLockFile returns the file at path, locked as one that nobody else uses.
-func emptyLockFile(path string, db *mmapfile.File) (*mmapfile.File, error) {
+// drop closes a lock file that was not filled.
+func (lf *lockFile) drop() error {
+	if lf.file == nil {
+		return nil
+	}
+	return lf.file.Close()
+}
+
+// discard gives up a lock file of this process alone, which could not be filled because of err, and names it in that, unless it could not be opened.
+func (lf *lockFile) discard(err error) error {
+	if lf.file == nil {
+		return err
+	}
+	if lf.mem != nil {
+		_ = lf.mem.Unmap()
+	}
+	if lf.file.Created() {
+		_ = mmapfile.Remove(lf.path, nil)
+	}
+	_ = lf.file.Close()
+	return lockError(lf.path, err)
+}
+
+// ownedLockFile returns the lock file at path for the database db, which nobody else has open, locked as one that nobody else uses, and has
+// yet to be filled.
+func ownedLockFile(path string, db *mmapfile.File) (*lockFile, error) {
 	for range 10 {
 		f, err := mmapfile.Open(path, mmapfile.Options{Create: true, NoLink: true, NoAtime: true, Mode: db.Opened().Mode})
 		if err != nil {
@@ -59,7 +71,7 @@ func emptyLockFile(path string, db *mmapfile.File) (*mmapfile.File, error) {
 		}
 		switch err := ownLockFile(f, path, db.Opened()); {
 		case err == nil:
-			return f, nil
+			return &lockFile{path: path, file: f}, nil
 		case !errors.Is(err, ErrTimeout):
 			_ = f.Close()
 			return nil, lockError(path, err)
@@ -108,9 +120,10 @@ func isLockFile(f *mmapfile.File) bool {
 	return err == nil && head == 0 && (size == 0 || size == lockSize(firstBlock))
 }
 
-// fillLockFile gives f, which is this process's own, the size of a lock file, and maps it. The blocks that the file has stay its own: on a
+// fill gives lf, which is this process's own, the size of a lock file, and maps it. The blocks that the file has stay its own: on a
 // full disk there are no others.
-func fillLockFile(f *mmapfile.File, path string) (*lockFile, error) {
+func (lf *lockFile) fill() error {
+	f := lf.file
 	size, blocks, err := f.Space()
 	if err == nil && size > lockSize(firstBlock) {
 		err = f.Truncate(lockSize(firstBlock))
@@ -118,10 +131,7 @@ func fillLockFile(f *mmapfile.File, path string) (*lockFile, error) {
 	if err == nil && min(size, blocks) < lockSize(firstBlock) {
 		err = f.Allocate(0, lockSize(firstBlock))
 	}
-	if err != nil {
-		return nil, err
-	}
-	return mapLockFile(f, path)
+	return firstError(err, lf.mapFile())
 }
 
 // begin makes lf the lock file of a new session, with this process in it.
@@ -173,8 +183,8 @@ func checkLockFile(f *mmapfile.File, path string, b binding) (*lockFile, error) 
 	if size < lockSize(firstBlock) {
 		return nil, fmt.Errorf("%w (it has %d bytes)", ErrLockFile, size)
 	}
-	lf, err := mapLockFile(f, path)
-	if err != nil {
+	lf := &lockFile{path: path, file: f}
+	if err := lf.mapFile(); err != nil {
 		return nil, err
 	}
 	if err := lf.mem.Catch(func() error { return lf.check(b, size) }); err != nil {

@@ -12,7 +12,7 @@ func (w *writer) neededCommits() []page.Commit {
 	w.st.reap()
 	n := w.needed[:0]
 	if !w.st.sabotaged(BugIgnoreReaders) {
-		n = w.st.readers.appendCommits(n)
+		n = w.st.table().appendCommits(n)
 	}
 	n = append(n, w.tip.meta.Commit)
 	target := w.targetSlot()

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"syscall"
 	"time"
 
 	"mmdb/mmapfile"
@@ -13,8 +12,8 @@ import (
 
 // Who has the database open (I12). The locks are on bytes of the database file itself, so they hold whatever name it was opened by:
 //
-//   - presence: shared by every open. Who gets it exclusively is alone: it creates the database or recovers it, makes the lock file
-//     anew, and goes on with the shared one. An exclusive open keeps it.
+//   - presence: shared by every open. Who gets it exclusively is alone: it creates the database or recovers it, and a moment
+//     later makes the lock file anew and goes on with the shared one (session.go). An exclusive open keeps it.
 //   - the writer's byte: see role. A reader that can use no lock file holds it shared, so that nobody writes meanwhile.
 //   - the session: the first process draws a number, notes it in the lock file, and holds the byte with that number shared. Who comes later joins
 //     only if somebody holds the byte that its lock file names, and then holds it too. So all who have the database open have the same
@@ -133,29 +132,17 @@ func (st *Store) tryAlone() (ok bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if err := st.makeSession(); err != nil {
-		return st.withoutSession(m, err)
+	st.readers.Store(newReaderTable())
+	lf, err := firstLockFile(st.file.RealPath()+lockSuffix, st.file)
+	if err != nil {
+		err = st.withoutSession(err)
+		return err == nil, firstError(err, st.start(m))
 	}
 	if err := st.start(m); err != nil {
-		return false, err
+		return false, firstError(err, lf.drop())
 	}
-	return true, firstError(st.locks.LockPresence(false, -1), st.locks.UnlockWriter())
-}
-
-// withoutSession opens the database at commit m alone, after no lock file could be made.
-func (st *Store) withoutSession(m *page.Meta, err error) (bool, error) {
-	st.dropLock()
-	switch {
-	case st.readOnly:
-		st.log.Warn("mmdb: no lock file: nobody can write to the database while it is open", "path", st.path, "error", err)
-		err = firstError(st.locks.LockWriter(false, -1), st.locks.UnlockPresence())
-	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT): // somebody has to make room
-		st.log.Warn("mmdb: no room for the lock file: the database is open exclusively", "path", st.path, "error", err)
-		err = nil
-	default:
-		err = fmt.Errorf("%w (Options.Exclusive needs no lock file)", err)
-	}
-	return err == nil, firstError(err, st.start(m))
+	st.keepOut(lf)
+	return true, nil
 }
 
 // tryStatic opens the database without a lock file, so that nobody can write to it meanwhile.
@@ -164,28 +151,6 @@ func (st *Store) tryStatic() (ok bool, err error) {
 		return false, err
 	}
 	return true, st.openAlone()
-}
-
-// makeSession makes the lock file, with this process as the first.
-func (st *Store) makeSession() error {
-	session := rand.Uint64()
-	lf, err := makeLockFile(st.file.RealPath()+lockSuffix, st.file, st.salt, session)
-	if err != nil {
-		return err
-	}
-	st.shared = lf
-	lf.words[atTurn].Store(1)
-	st.role.turn = 1
-	if st.readOnly { // the newest commit may have to be adopted: the first writer sees to it
-		lf.words[atWriter].Store(procMax + 1)
-	}
-	return firstError(st.locks.LockByte(sessionByte(session), false, -1), st.share())
-}
-
-// share makes the reader table the one in the lock file.
-func (st *Store) share() (err error) {
-	st.readers, err = newSharedTable(st.shared)
-	return err
 }
 
 // joinTime is for how long a lock file that does not fit is looked at again: a process that has just died keeps its locks for a moment.
@@ -234,26 +199,30 @@ func (st *Store) joinSession() error {
 	if err != nil {
 		return err
 	}
-	st.shared = lf
+	st.shared.Store(lf)
 	at := sessionByte(lf.words[atSession].Load())
 	if held, err := st.locks.ByteHeld(at, 1); !held || err != nil {
 		return lockError(lf.path, firstError(err, ErrLockFile))
 	}
-	return firstError(st.locks.LockByte(at, false, -1), lf.register(), st.share())
+	if err := firstError(st.locks.LockByte(at, false, -1), lf.register()); err != nil {
+		return err
+	}
+	table, err := newSharedTable(lf)
+	st.readers.Store(table)
+	return err
 }
 
 // dropLock gives the lock file back.
 func (st *Store) dropLock() {
-	if st.shared != nil {
-		_ = st.shared.close()
-		st.shared = nil
+	if lf := st.shared.Swap(nil); lf != nil {
+		_ = lf.close()
 	}
-	st.readers = newReaderTable()
+	st.readers.Store(nil)
 }
 
 // openAlone opens the database without sharing it.
 func (st *Store) openAlone() error {
-	st.readers = newReaderTable()
+	st.readers.Store(newReaderTable())
 	m, err := st.bringUp()
 	if err != nil {
 		return err
@@ -267,10 +236,13 @@ type patience struct {
 	next  time.Duration
 }
 
+// openingTime is for how long an open waits at least: who is just opening the database lets others in soon.
+const openingTime = 50 * time.Millisecond
+
 func newPatience(timeout time.Duration) *patience {
-	p := &patience{next: time.Millisecond}
+	p := &patience{next: admitAfter / 2}
 	if timeout > 0 {
-		p.until = time.Now().Add(timeout)
+		p.until = time.Now().Add(max(timeout, openingTime))
 	}
 	return p
 }
@@ -294,22 +266,32 @@ func (p *patience) pause() bool {
 
 // openReaders returns how many read transactions of this process are open.
 func (st *Store) openReaders() (n int, err error) {
-	if st.shared == nil {
-		return st.readers.open(), nil
+	if st.lockFile() == nil {
+		return st.table().open(), nil
 	}
-	return n, st.inLock(func() { n = st.readers.open() })
+	return n, st.inLock(func() {
+		st.elders.settle()
+		n = st.table().open()
+	})
 }
 
 // closeState leaves the file as a clean close does. With others about, it does so only if this process has written, and if no other one
 // is about to write.
 func (st *Store) closeState() (err error) {
 	defer st.guard(enter(), &err)
-	if st.shared == nil {
+	lf := st.lockFile()
+	if lf == nil {
+		if st.pending != nil {
+			st.admission.Stop()
+			if st.pending.file != nil {
+				st.leaveLockFile(st.pending)
+			}
+		}
 		return st.settle()
 	}
 	alone := !st.locks.ReadOnly() && st.locks.LockPresence(true, -1) == nil
 	if alone {
-		defer st.leaveLockFile()
+		defer st.leaveLockFile(lf)
 	}
 	if st.readOnly || st.failed() != nil {
 		return st.giveRole()
@@ -321,7 +303,7 @@ func (st *Store) closeState() (err error) {
 		if busy, err := isTaken(st.locks.LockWriter(true, -1)); busy || err != nil {
 			return err
 		}
-		if left := st.shared.words[atWriter].Load(); left != 0 { // for the next one that writes or opens the database
+		if left := lf.words[atWriter].Load(); left != 0 { // for the next one that writes or opens the database
 			return st.locks.UnlockWriter()
 		}
 		if err := st.beginTurn(); err != nil {
@@ -335,8 +317,7 @@ func (st *Store) closeState() (err error) {
 // leaveLockFile leaves the lock file for the next open, and takes one away that not everybody can use who can use the database: another
 // user has made it, or others have permission now. Who only reads leaves none where there was none. This process is alone, and keeps
 // all others from opening the database meanwhile.
-func (st *Store) leaveLockFile() {
-	lf := st.shared
+func (st *Store) leaveLockFile(lf *lockFile) {
 	mine, err := lf.file.Identity()
 	db, err2 := st.locks.Identity()
 	stays := err == nil && err2 == nil && mine.SameAccess(db) && !(st.readOnly && lf.file.Created())
@@ -350,11 +331,14 @@ func (st *Store) leaveLockFile() {
 
 // leave ends the use of the locks: this process is not one of those who have the database open any more.
 func (st *Store) leave() (err error) {
-	if lf := st.shared; lf != nil {
+	if lf := st.lockFile(); lf != nil {
 		if err := st.inLock(lf.leave); err != nil {
 			st.log.Warn("mmdb: close", "path", st.path, "error", err)
 		}
 		err = lf.close()
+	}
+	if st.pending != nil {
+		err = st.pending.drop()
 	}
 	if st.locks != nil && st.locks != st.file {
 		err = firstError(err, st.locks.Close())

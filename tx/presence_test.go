@@ -182,7 +182,7 @@ func TestTheLockFileStays(t *testing.T) {
 	inode := func() uint64 {
 		st := openStore(t, path, quick())
 		defer func() { noError(t, st.Close()) }()
-		id, err := st.shared.file.Identity()
+		id, err := admitted(st).file.Identity()
 		noError(t, err)
 		return id.Inode
 	}
@@ -197,7 +197,7 @@ func TestTheLockFileStays(t *testing.T) {
 		t.Error("a lock file stays that others can't use:", err)
 	}
 	st := openStore(t, path, quick())
-	if id, err := st.shared.file.Identity(); err != nil || id.Mode != 0o644 {
+	if id, err := admitted(st).file.Identity(); err != nil || id.Mode != 0o644 {
 		t.Errorf("%+v %v", id, err)
 	}
 }
@@ -225,7 +225,7 @@ func TestStaleLockFile(t *testing.T) {
 			noError(t, putKeys(a, 0, 50))
 			r, err := a.Begin(false)
 			noError(t, err)
-			edit(a.shared)
+			edit(a.lockFile())
 			die(a)
 			b := openStore(t, path, quick())
 			c := openStore(t, path, quick())

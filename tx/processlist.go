@@ -30,12 +30,12 @@ type ProcessInfo struct {
 
 // Processes lists the processes that have the database open, this one too. A process that has it open twice is there twice.
 func (st *Store) Processes() (list []ProcessInfo, err error) {
-	if st.shared == nil {
+	if st.lockFile() == nil {
 		s := st.Stats()
 		return []ProcessInfo{{Process: os.Getpid(), Own: true, Writer: !st.readOnly, Readers: s.OpenReaders, Updates: s.Updates, Commits: s.Commits,
 			FlushTime: s.FlushTime, PagesWritten: s.PagesWritten, PagesVerified: s.PagesVerified}}, nil
 	}
-	err = st.inLock(func() { list = st.shared.processes() })
+	err = st.inLock(func() { list = st.lockFile().processes() })
 	return list, err
 }
 
@@ -77,11 +77,11 @@ func (lf *lockFile) openReaders() (n [procMax]int) {
 
 // tell leaves the figures of this process where others can read them. It costs a few stores, once a commit.
 func (st *Store) tell() {
-	if st.shared == nil {
+	if st.lockFile() == nil {
 		return
 	}
 	_ = st.inLock(func() { // a lock file that was cut is noticed elsewhere
-		p, c := st.shared.proc(st.shared.self), &st.counts
+		p, c := st.lockFile().proc(st.lockFile().self), &st.counts
 		p[atUpdates].Store(c.updates.Load())
 		p[atCommits].Store(c.commits.Load())
 		p[atFlushing].Store(c.flushTime.Load())
@@ -98,9 +98,9 @@ func (st *Store) ReapReaders() (dead int, err error) {
 	switch {
 	case st.closed:
 		return 0, ErrDatabaseNotOpen
-	case st.shared == nil:
+	case st.lockFile() == nil:
 		return 0, nil
 	}
-	err = st.inLock(func() { dead = st.shared.reap() })
+	err = st.inLock(func() { dead = st.lockFile().reap() })
 	return dead, err
 }

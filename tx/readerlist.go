@@ -22,10 +22,11 @@ type ReaderInfo struct {
 // commit first. It reads the commit records to tell what each holds.
 func (st *Store) Readers() (list []ReaderInfo, err error) {
 	err = st.View(func(t *Tx) error {
-		if st.shared != nil {
-			st.shared.reap() // who has died reads nothing
+		if lf := st.lockFile(); lf != nil {
+			lf.reap() // who has died reads nothing
+			st.elders.settle()
 		}
-		list = st.readers.list(t.slot)
+		list = t.readers.list(t.slot)
 		newest := uint64(t.snap.meta.Commit)
 		for i := range list {
 			list[i].Behind = newest - min(newest, list[i].Commit)
@@ -126,7 +127,7 @@ func (t *Tx) addHeld(list []ReaderInfo) error {
 
 // needed returns the commits that pin pages now, as far as a reader knows them: those of readers, t's, and the one before that.
 func (t *Tx) needed() []page.Commit {
-	n := t.store.readers.appendCommits([]page.Commit{t.snap.meta.Base, t.snap.meta.Commit})
+	n := t.store.table().appendCommits([]page.Commit{t.snap.meta.Base, t.snap.meta.Commit})
 	slices.Sort(n)
 	return slices.Compact(n)
 }

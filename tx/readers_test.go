@@ -24,6 +24,21 @@ func dbFile(t testing.TB) *mmapfile.File {
 	return f
 }
 
+// makeLockFile makes the lock file at path for db, with that salt, as the first process does.
+func makeLockFile(path string, db *mmapfile.File, salt, session uint64) (*lockFile, error) {
+	lf, err := ownedLockFile(path, db)
+	if err != nil {
+		return nil, err
+	}
+	if err = lf.fill(); err == nil {
+		err = lf.begin(bind(db, lf.file, salt), session)
+	}
+	if err != nil {
+		return nil, lf.discard(err)
+	}
+	return lf, nil
+}
+
 // newLockFile makes a lock file for f.
 func newLockFile(t testing.TB, f *mmapfile.File) *lockFile {
 	t.Helper()

@@ -27,7 +27,7 @@ func (st *Store) refresh() error {
 	defer st.refreshing.Unlock()
 	for missing := 0; ; {
 		// In this order: what this process publishes it shows here first.
-		word := st.readers.published.Load()
+		word := st.table().published.Load()
 		s := st.published.Load()
 		switch {
 		case s == nil && st.closing.Load():
@@ -42,7 +42,7 @@ func (st *Store) refresh() error {
 		if err != nil || found {
 			return err
 		}
-		if st.readers.published.Load() != word {
+		if st.table().published.Load() != word {
 			continue
 		}
 		if missing++; missing == refreshTries {
@@ -55,7 +55,7 @@ func (st *Store) refresh() error {
 // follow makes commit word the snapshot in place of s, and reports false if it is not found, because it is not the newest any more.
 func (st *Store) follow(s *snapshot, word uint64) (found bool, err error) {
 	n := page.Commit(word &^ publishedFailed)
-	slot, err := st.readers.acquire(nil, n)
+	slot, err := st.table().acquire(nil, n)
 	if err != nil {
 		return false, err
 	}
@@ -65,7 +65,7 @@ func (st *Store) follow(s *snapshot, word uint64) (found bool, err error) {
 			st.readerGone()
 		}
 	}()
-	if st.readers.published.Load() != word {
+	if st.table().published.Load() != word {
 		return false, nil
 	}
 	m, err := st.metaOf(n)

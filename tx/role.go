@@ -39,8 +39,9 @@ const (
 
 // takeRole makes this process the writer. The caller holds the writer lock of the process.
 func (st *Store) takeRole(ctx context.Context) (err error) {
+	st.admit()
 	r := &st.role
-	if st.shared == nil || r.held {
+	if st.lockFile() == nil || r.held {
 		return nil
 	}
 	if err := st.waitRole(ctx); err != nil {
@@ -61,7 +62,7 @@ func (st *Store) takeRole(ctx context.Context) (err error) {
 
 // waitRole takes the writer's byte, in turn.
 func (st *Store) waitRole(ctx context.Context) error {
-	lf := st.shared
+	lf := st.lockFile()
 	if lf.words[atWant].Load() == 0 {
 		if busy, err := isTaken(st.locks.LockWriter(true, -1)); !busy {
 			return err
@@ -127,9 +128,9 @@ func (lf *lockFile) isNext(number uint64) bool {
 
 // beginTurn makes the state of the writer that of the file.
 func (st *Store) beginTurn() error {
-	lf, r := st.shared, &st.role
+	lf, r := st.lockFile(), &st.role
 	lf.words[atWant].Store(0) // those who still wait say so again
-	if st.readers.published.Load()&publishedFailed != 0 {
+	if st.table().published.Load()&publishedFailed != 0 {
 		st.failedElsewhere()
 		return st.failed()
 	}
@@ -160,11 +161,11 @@ func (st *Store) beginTurn() error {
 
 // reap gives back what dead processes have left, now and then.
 func (st *Store) reap() {
-	if st.shared == nil || time.Since(st.role.reaped) < reapTime {
+	if st.lockFile() == nil || time.Since(st.role.reaped) < reapTime {
 		return
 	}
 	st.role.reaped = time.Now()
-	if n := st.shared.reap(); n > 0 {
+	if n := st.lockFile().reap(); n > 0 {
 		st.log.Info("mmdb: processes that had the database open have died", "path", st.path, "processes", n)
 	}
 }
@@ -246,17 +247,17 @@ func (st *Store) giveRole() error {
 	defer st.refreshing.Unlock()
 	var err error
 	if st.failed() == nil {
-		err = st.inLock(func() { st.shared.words[atWriter].Store(0) })
+		err = st.inLock(func() { st.lockFile().words[atWriter].Store(0) })
 	}
 	return firstError(flushed, err, st.locks.UnlockWriter())
 }
 
 // roleWanted reports whether another process waits for the writer's byte, which this one holds.
 func (st *Store) roleWanted() (wanted bool) {
-	if st.shared == nil {
+	if st.lockFile() == nil {
 		return false
 	}
-	_ = st.inLock(func() { wanted = st.shared.words[atWant].Load() != 0 })
+	_ = st.inLock(func() { wanted = st.lockFile().words[atWant].Load() != 0 })
 	return wanted
 }
 
@@ -272,7 +273,7 @@ func (st *Store) handOver() error {
 
 // offerRole gives the byte to a process that waits, if nobody here does. The caller has ended a write transaction.
 func (st *Store) offerRole() {
-	if st.shared == nil || st.queued.Load() > 0 || !st.roleWanted() || !st.mu.TryLock() {
+	if st.lockFile() == nil || st.queued.Load() > 0 || !st.roleWanted() || !st.mu.TryLock() {
 		return
 	}
 	defer st.mu.Unlock()

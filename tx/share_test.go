@@ -25,11 +25,22 @@ func pair(t *testing.T, o *Options) (a, b *Store) {
 
 // die ends st as the death of its process does: the kernel gives back its locks, and nothing else happens.
 func die(st *Store) {
-	_ = st.shared.file.Close()
+	_ = admitted(st).file.Close()
 	if st.locks != st.file {
 		_ = st.locks.Close()
 	}
 	_ = st.file.Close()
+}
+
+// admitted lets others open st's database now, and returns the lock file; nil if it is open exclusively.
+func admitted(st *Store) *lockFile {
+	if lf := st.lockFile(); lf != nil {
+		return lf
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.admit()
+	return st.lockFile()
 }
 
 // lockPath returns the lock file's path of st.

@@ -10,6 +10,7 @@ type snapshot struct {
 	meta    page.Meta
 	word    uint64 // the published number that goes with it
 	mapping *mmapfile.Mapping
+	readers *readerTable // of its transactions
 	region
 }
 
@@ -29,39 +30,39 @@ var nowhere region
 // newSnapshot returns commit m as the current mapping shows it.
 func (st *Store) newSnapshot(m *page.Meta) *snapshot {
 	mp := st.mapping
-	return &snapshot{meta: *m, word: uint64(m.Commit), mapping: mp, region: region{mp.Data(), st.first, m.HighWater, st.shift, st.verified}}
+	return &snapshot{meta: *m, word: uint64(m.Commit), mapping: mp, readers: st.table(), region: region{mp.Data(), st.first, m.HighWater, st.shift, st.verified}}
 }
 
 // show makes s, whose commit is durable, the one that new readers of all processes see.
 func (st *Store) show(s *snapshot) error {
 	st.published.Store(s)
-	if st.shared == nil {
-		st.readers.published.Store(s.word) // a reader that has found the snapshot waits for this
+	if st.lockFile() == nil {
+		st.table().published.Store(s.word) // a reader that has found the snapshot waits for this
 		return nil
 	}
 	return st.inLock(func() {
 		// A failure stays: a flush beside this commit may have failed meanwhile, here or in another process.
-		if st.readers.published.Swap(s.word)&publishedFailed != 0 {
-			st.readers.published.Or(publishedFailed)
+		if st.table().published.Swap(s.word)&publishedFailed != 0 {
+			st.table().published.Or(publishedFailed)
 		}
 	})
 }
 
 // inLock calls fn, which touches the memory of the lock file, and returns an error if that was cut.
 func (st *Store) inLock(fn func()) error {
-	err := st.shared.mem.Catch(func() error { fn(); return nil })
+	err := st.lockFile().mem.Catch(func() error { fn(); return nil })
 	if err != nil {
-		err = lockError(st.shared.path, errLockCut)
+		err = lockError(st.lockFile().path, errLockCut)
 	}
 	return err
 }
 
 // shareFailure tells the other processes that nobody may write any more.
 func (st *Store) shareFailure() {
-	if st.shared == nil {
+	if st.lockFile() == nil {
 		return
 	}
-	if err := st.inLock(func() { st.readers.published.Or(publishedFailed) }); err != nil {
+	if err := st.inLock(func() { st.table().published.Or(publishedFailed) }); err != nil {
 		st.log.Warn("mmdb: tell other processes of the failure", "path", st.path, "error", err)
 	}
 }

@@ -133,15 +133,15 @@ func (st *Store) oldestAge() (behind uint64, d time.Duration) {
 		return 0, 0
 	}
 	count := func() {
-		newest := st.readers.published.Load() &^ publishedFailed
-		if r, ok := st.readers.oldest(); ok && r.Commit < newest {
+		newest := st.table().published.Load() &^ publishedFailed
+		if r, ok := st.table().oldest(); ok && r.Commit < newest {
 			behind = newest - r.Commit
 			if !r.Since.IsZero() {
 				d = max(0, time.Since(r.Since))
 			}
 		}
 	}
-	if st.shared == nil {
+	if st.lockFile() == nil {
 		count()
 	} else {
 		_ = st.inLock(count) // a lock file that was cut is noticed elsewhere

@@ -31,17 +31,17 @@ type Store struct {
 	maxInline int // largest inline bucket
 
 	published  atomic.Pointer[snapshot] // what new readers see; nil once closed
-	readers    *readerTable
+	readers    atomic.Pointer[readerTable]
 	refreshing sync.Mutex // held while another process's commit becomes the snapshot
 	verified   *bitmap
 	pool       *sync.Pool // of *Tx, for View; apart, because the runtime holds on to pools for a while
 
-	metas     []byte         // what stands in the meta slots, while Open looks at a file that was closed cleanly
-	locks     *mmapfile.File // the database file again, to lock bytes of
-	shared    *lockFile      // shared with other processes; nil: there are none
-	joinErr   error          // why the lock file of the others could not be used
-	joinSince time.Time      // since when
-	queued    atomic.Int32   // goroutines that wait for the writer lock
+	metas     []byte                   // what stands in the meta slots, while Open looks at a file that was closed cleanly
+	locks     *mmapfile.File           // the database file again, to lock bytes of
+	shared    atomic.Pointer[lockFile] // shared with other processes; nil: there are none, or they have not been let in yet
+	joinErr   error                    // why the lock file of the others could not be used
+	joinSince time.Time                // since when
+	queued    atomic.Int32             // goroutines that wait for the writer lock
 
 	closing atomic.Bool
 	gone    chan struct{} // tells Close that a reader ended
@@ -66,7 +66,17 @@ type Store struct {
 	maps    atomic.Pointer[[]retiredMap] // every mapping that is still mapped, the current one last
 	w       *writer
 	role    role
+
+	pending   *lockFile // of this process alone: others have yet to be let in
+	admission *time.Timer
+	elders    elders
 }
+
+// lockFile returns the lock file, if it is shared with other processes.
+func (st *Store) lockFile() *lockFile { return st.shared.Load() }
+
+// table returns the table of readers.
+func (st *Store) table() *readerTable { return st.readers.Load() }
 
 // A retiredMap is a mapping, and the last commit that was published on it (0 while it is the current one).
 type retiredMap struct {
@@ -185,7 +195,7 @@ func (t *Tx) detach() {
 
 // inReaders calls fn, which touches the table of readers, and returns an error if that is in a lock file that was cut short.
 func (st *Store) inReaders(fn func()) error {
-	if st.shared == nil {
+	if st.lockFile() == nil {
 		fn()
 		return nil
 	}
@@ -201,14 +211,14 @@ func (st *Store) beginRead(t *Tx) error {
 			return ErrDatabaseNotOpen
 		}
 		slot, n := t.slot, uint64(s.meta.Commit)
-		if slot == nil || !slot.CompareAndSwap(0, n) { // acquire, whose usual case is worth no call
+		if t.readers != s.readers || !slot.CompareAndSwap(0, n) { // the slot that it had last is as good as any
 			var err error
-			if slot, err = st.readers.find(n); err != nil {
+			if slot, err = s.readers.find(n); err != nil {
 				return err
 			}
-			t.slot = slot
+			t.slot, t.readers = slot, s.readers
 		}
-		if st.readers.published.Load() == s.word && st.published.Load() == s {
+		if s.readers.published.Load() == s.word && st.published.Load() == s {
 			t.init(st, s)
 			if st.opts.Guard {
 				return t.takeGuard()
@@ -219,7 +229,7 @@ func (st *Store) beginRead(t *Tx) error {
 		if st.closing.Load() {
 			st.readerGone()
 		}
-		if st.shared == nil {
+		if st.lockFile() == nil {
 			runtime.Gosched()
 		} else if err := st.refresh(); err != nil {
 			return err

@@ -18,6 +18,7 @@ type Tx struct {
 	commit     page.Commit // the commit that it reads, or the one that it will be
 	err        error       // the first failure of a call without an error result (I13)
 	slot       *readerSlot
+	readers    *readerTable // that slot is in; a pooled transaction keeps both
 	root       Bucket
 	buckets    slab[Bucket]
 	cursors    slab[Cursor]
@@ -157,7 +158,7 @@ const narrow = ^uint(0)>>32 == 0
 // forget drops what refers to the mapping from t, which goes to a pool. Where addresses are few the Go heap may come to lie where a
 // mapping was, and the garbage collector stops the program when it finds a reference to what is no object.
 func (t *Tx) forget() {
-	t.slot, t.root.inline = nil, nil
+	t.slot, t.readers, t.root.inline = nil, nil, nil
 	for _, c := range t.cursors.items {
 		c.key, c.run = nil, nil
 		clear(c.p.f[:])

@@ -88,7 +88,7 @@ type mark struct {
 
 // beginFunction makes w ready for a function on top of the open group, or of the newest sealed commit.
 func (w *writer) beginFunction() error {
-	if lf := w.st.shared; lf != nil {
+	if lf := w.st.lockFile(); lf != nil {
 		if err := lf.intact(); err != nil {
 			return err
 		}
