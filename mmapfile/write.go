@@ -8,10 +8,17 @@ import (
 const (
 	maxVector = 1024    // IOV_MAX on every system served
 	maxWrite  = 1 << 30 // bytes of one call: some systems refuse 2 GiB
+
+	// The page cache takes what one call writes into as few pieces of memory as it can (folios, of up to 2 MiB), and each later
+	// write of a page, and its way to the device, costs time for every block of the piece that it lies in. On ext4 a write of
+	// 4 KiB took 0.55 µs in a file that was written 4 to 32 KiB at a time, 0.7 at 128 KiB, and 2.3 at 1 MiB. So a call takes no
+	// further buffer when it has so many bytes: it costs 0.05 µs for each 4 KiB of them.
+	enough    = 32 << 10
+	wholePage = 4096 // a call that ends inside one would make the next write to it twice
 )
 
-// WriteAt writes the buffers one after the other to the file from byte off on, with as few calls
-// as the system allows. Short writes and EINTR are continued. After an error some first part of
+// WriteAt writes the buffers one after the other to the file from byte off on, a large buffer with one call, small ones with one for
+// each 32 KiB. Short writes and EINTR are continued. After an error some first part of
 // the bytes may be written. The buffers and the slice of them are not kept and not changed.
 func (f *File) WriteAt(bufs [][]byte, off int64) error {
 	op := Op{Kind: OpWrite, Path: f.path, Offset: off}
@@ -59,7 +66,7 @@ func window(bufs [][]byte) ([][]byte, int64) {
 	}
 	var sum int64
 	for i, b := range bufs {
-		if i == maxVector || sum+int64(len(b)) > maxWrite {
+		if i == maxVector || sum+int64(len(b)) > maxWrite || sum >= enough && sum%wholePage == 0 {
 			return bufs[:i], sum
 		}
 		sum += int64(len(b))
@@ -113,20 +120,13 @@ func (f *File) Allocate(off, n int64) error {
 
 // fill writes zeros to [from, to).
 func (f *File) fill(from, to int64) error {
-	zeros := make([]byte, 64<<10)
-	bufs := make([][]byte, 0, 16)
+	bufs := [][]byte{make([]byte, enough)}
 	for from < to {
-		bufs = bufs[:0]
-		n := int64(0)
-		for len(bufs) < cap(bufs) && from+n < to {
-			k := min(int64(len(zeros)), to-from-n)
-			bufs = append(bufs, zeros[:k])
-			n += k
-		}
+		bufs[0] = bufs[0][:min(enough, to-from)]
 		if err := f.WriteAt(bufs, from); err != nil {
 			return err
 		}
-		from += n
+		from += int64(len(bufs[0]))
 	}
 	return nil
 }
