@@ -52,7 +52,7 @@ var layers = map[string]layer{
 var libraryModules = []string{"golang.org/x/sys/unix", "github.com/cespare/xxhash/v2", "github.com/google/btree"}
 
 // unsafeFiles are the files that may import unsafe.
-var unsafeFiles = []string{"mmapfile/memory.go", "mmapfile/memory_test.go", "mmapfile/pin_linux.go"}
+var unsafeFiles = []string{"mmapfile/memory.go", "mmapfile/memory_test.go", "mmapfile/pin_linux.go", "mmapfile/release_amd64.go"}
 
 // A sourceFile is a Go file of the module.
 type sourceFile struct {

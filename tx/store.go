@@ -314,12 +314,18 @@ func (st *Store) Close() error {
 			break
 		}
 		handed = firstError(handed, st.giveRole()) // another process does not wait for readers here
-		<-st.gone
+		select {
+		case <-st.gone:
+		case <-time.After(closeEvery):
+		}
 	}
 	st.waitIdle() // for a Sync
 	err := st.closeState()
 	return firstError(handed, err, st.release())
 }
+
+// closeEvery is how often Close looks for readers: the last one may have ended without a word, just when Close began.
+const closeEvery = 10 * time.Millisecond
 
 // readerGone wakes Close.
 func (st *Store) readerGone() {

@@ -175,7 +175,7 @@ func (t *Tx) release() {
 		t.dropGuard()
 	}
 	if t.slot != nil {
-		t.slot.Store(0)
+		mmapfile.Release(t.slot, 0) // Close looks again, lest this is seen after the next line
 		if t.store.closing.Load() {
 			t.store.readerGone()
 		}
