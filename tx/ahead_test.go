@@ -83,3 +83,47 @@ func TestBlocksHoldWhatIsAskedForAndEndInsideTheDatabase(t *testing.T) {
 		}
 	}
 }
+
+// What a long scan has asked for it does not ask for again while it is there.
+func TestALongScanAsksOnceForEachBlock(t *testing.T) {
+	path, _ := makeFile(t, 30_000, quick())
+	st := openStore(t, path, &Options{ReadOnly: true})
+	m := st.mapping
+	noError(t, st.file.Drop())
+	if m.Resident(aheadBlock) || m.Resident(3*aheadBlock) {
+		t.Skip("the file system forgets nothing that was read")
+	}
+	noError(t, st.View(func(tx *Tx) error {
+		if int64(tx.limit)<<tx.shift < 4*aheadBlock {
+			t.Fatalf("only %d pages", tx.limit)
+		}
+		marking := false
+		missing := func(blocks ...int64) (list []int64) {
+			var offs []int64
+			for _, i := range blocks {
+				offs = append(offs, i*aheadBlock, i*aheadBlock+4096)
+			}
+			for _, off := range tx.missing(offs, &marking) {
+				list = append(list, off/aheadBlock)
+			}
+			slices.Sort(list)
+			return slices.Compact(list)
+		}
+		want := func(when string, got []int64, want ...int64) {
+			t.Helper()
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: blocks %d are missing, expected %d", when, got, want)
+			}
+		}
+		want("at first", missing(1, 2), 1, 2)
+		want("dropped since", missing(1, 2), 1, 2)
+		noError(t, m.Populate(aheadBlock, 2*aheadBlock))
+		want("in memory", missing(1, 2))
+		want("one more", missing(1, 2, 3), 3)
+		marking = false
+		want("another scan that finds it in memory", missing(1, 2))
+		tx.asked = tx.asked[:0]
+		want("after growth", missing(1, 3), 1, 3)
+		return nil
+	}))
+}

@@ -30,6 +30,7 @@ type Tx struct {
 	touched    byte              // see touch
 	cold       bool              // GetMany waited for the device; kept when t is used again
 	guard      *mmapfile.Mapping // this transaction's own mapping (Options.Guard)
+	asked      []uint64          // a bit for each block of aheadBlock bytes that a scan has asked for; kept when t is used again
 }
 
 // A slab hands out objects that are used again when the transaction that owns it is. Beyond a few it
