@@ -142,9 +142,9 @@ func (a *allocation) takeSingles(n uint64, limit page.No) {
 	for raised := false; n > 0; {
 		longest := l.free.longest()
 		if longest >= n {
-			e, _ := l.bestFit(n)
-			l.free.remove(Extent{e.Page, n})
-			a.runs = append(a.runs, Extent{e.Page, n})
+			p, _ := l.oneRun(n)
+			l.free.remove(Extent{p, n})
+			a.runs = append(a.runs, Extent{p, n})
 			n = 0
 			break
 		}
@@ -172,6 +172,9 @@ func (a *allocation) takeSingles(n uint64, limit page.No) {
 // takeRuns takes free runs of at least so many pages, but less than n in all, and at most so many runs. It returns how many
 // pages it took.
 func (a *allocation) takeRuns(least, n, most uint64) (taken uint64) {
+	if n <= fewPages {
+		return a.l.whole.take(a, least, n, most)
+	}
 	from := len(a.runs)
 	a.l.free.each(least, func(e Extent) bool {
 		if e.Len > n-taken || uint64(len(a.runs)-from) == most {

@@ -55,6 +55,29 @@ func validate(t testing.TB, l *List) {
 	validatePending(t, l)
 }
 
+// validateSums compares what the parts of a set know of their runs with a count.
+func validateSums(t testing.TB, s *pageSet) {
+	t.Helper()
+	for i, b := range s.blocks {
+		if b == nil {
+			continue
+		}
+		for j := range b.groups {
+			if g := b.groups[j]; !g.stale && g.words != nil && g.words != fullWords {
+				known := g.sum
+				if g.stale = true; g.summary() != known {
+					t.Fatalf("group %d of block %d: %v, counted %v", j, i, known, g.sum)
+				}
+			}
+		}
+		if c := *b; !c.stale && b != fullBlock {
+			if c.stale = true; c.summary() != b.sum {
+				t.Fatalf("block %d: %v, counted %v", i, b.sum, c.sum)
+			}
+		}
+	}
+}
+
 // validateSet compares what a set knows of itself with its bits.
 func validateSet(t testing.TB, s *pageSet) {
 	t.Helper()
@@ -69,6 +92,7 @@ func validateSet(t testing.TB, s *pageSet) {
 	if s.runs != runs || s.pages != pages || s.longest() != longest {
 		t.Fatalf("%d runs, %d pages, the longest %d; counted %d, %d, %d", s.runs, s.pages, s.longest(), runs, pages, longest)
 	}
+	validateSums(t, s)
 	for _, least := range []uint64{2, 3, 5, 8, 16, 64, 65, 100, 128, 300, 5000} {
 		want := slices.DeleteFunc(slices.Clone(all), func(e Extent) bool { return e.Len < least })
 		var got []Extent

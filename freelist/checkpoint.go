@@ -3,6 +3,7 @@ package freelist
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"mmdb/page"
 )
@@ -20,6 +21,15 @@ func (l *List) AppendCheckpoint(commit page.Commit, extra []Pending, free, pendi
 
 // appendFree appends the free extents and those of extra that are free at once.
 func (l *List) appendFree(extra []Pending, dst []byte) []byte {
+	if !slices.ContainsFunc(extra, func(p Pending) bool { return p.Born == p.Died }) { // the usual case
+		at := page.No(0)
+		l.free.each(1, func(e Extent) bool {
+			dst = appendExtent(dst, at, e)
+			at = e.End()
+			return true
+		})
+		return dst
+	}
 	var last Extent // not yet written
 	var at page.No
 	put := func(e Extent) {

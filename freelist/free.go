@@ -1,6 +1,10 @@
 package freelist
 
-import "mmdb/page"
+import (
+	"slices"
+
+	"mmdb/page"
+)
 
 // manyRuns is how many runs bestFit compares at most.
 const manyRuns = 8
@@ -19,12 +23,48 @@ func (l *List) bestFit(n uint64) (e Extent, ok bool) {
 	return e, ok
 }
 
-// Allocations of at most fewPages pages go into runs that were seen when one was looked for last, nearRuns at most: to find
+// Allocations of at most fewPages pages go into runs that were seen when such were looked for last, nearRuns at most: to find
 // runs in a fragmented file costs more than such a commit does, and what is left of a run is there for the next.
 const (
 	fewPages = 64
 	nearRuns = 64
 )
+
+// A runCache holds free runs that were seen. Others may have taken them since, or parts of them.
+type runCache struct {
+	runs  []Extent
+	least uint64 // what each had at least when it was seen
+}
+
+// look makes c the first free runs of at least n pages.
+func (c *runCache) look(s *pageSet, n uint64) {
+	c.runs, c.least = c.runs[:0], n
+	s.each(n, func(e Extent) bool {
+		c.runs = append(c.runs, e)
+		return len(c.runs) < nearRuns
+	})
+}
+
+// fit returns the index of the shortest run of n pages or more that is still free, or -1.
+func (c *runCache) fit(s *pageSet, n uint64) int {
+	best := -1
+	for i := 0; i < len(c.runs); i++ {
+		e := c.runs[i]
+		if e.Len < n || best >= 0 && e.Len >= c.runs[best].Len {
+			continue
+		}
+		if s.lead(e.Page, n, true) == n {
+			best = i
+			continue
+		}
+		// Something else was put there.
+		last := len(c.runs) - 1
+		c.runs[i] = c.runs[last]
+		c.runs = c.runs[:last]
+		i--
+	}
+	return best
+}
 
 // oneRun returns where n pages can go in one piece.
 func (l *List) oneRun(n uint64) (page.No, bool) {
@@ -32,42 +72,47 @@ func (l *List) oneRun(n uint64) (page.No, bool) {
 		e, ok := l.bestFit(n)
 		return e.Page, ok
 	}
-	i := l.nearFit(n)
+	i := l.near.fit(&l.free, n)
 	if i < 0 {
-		l.near = l.near[:0]
-		l.free.each(n, func(e Extent) bool {
-			l.near = append(l.near, e)
-			return len(l.near) < nearRuns
-		})
-		if i = l.nearFit(n); i < 0 {
+		if l.free.longest() < n {
 			return 0, false
 		}
+		l.near.look(&l.free, n)
+		i = l.near.fit(&l.free, n)
 	}
-	e := &l.near[i]
+	e := &l.near.runs[i]
 	p := e.Page
 	e.Page, e.Len = p+page.No(n), e.Len-n
 	return p, true
 }
 
-// nearFit returns the index of the shortest of the runs that were seen that still holds n pages, or -1.
-func (l *List) nearFit(n uint64) int {
-	best := -1
-	for i := 0; i < len(l.near); i++ {
-		e := l.near[i]
-		if e.Len < n || best >= 0 && e.Len >= l.near[best].Len {
+// take takes free runs for a commit of few pages, as allocation.takeRuns does, out of those that were seen. It returns how many pages it took.
+func (c *runCache) take(a *allocation, least, n, most uint64) (taken uint64) {
+	s := &a.l.free
+	for looked := false; most > 0; {
+		if len(c.runs) == 0 || c.least != least {
+			if looked {
+				break
+			}
+			looked = true
+			c.look(s, least)
+			slices.Reverse(c.runs) // the first ones are taken first, from the end
 			continue
 		}
-		if l.free.lead(e.Page, n, true) == n {
-			best = i
-			continue
+		last := len(c.runs) - 1
+		e := c.runs[last]
+		free := s.all(e)
+		if free && e.Len > n-taken {
+			break
 		}
-		// Something else was put there.
-		last := len(l.near) - 1
-		l.near[i] = l.near[last]
-		l.near = l.near[:last]
-		i--
+		if c.runs = c.runs[:last]; free {
+			s.remove(e)
+			a.runs = append(a.runs, e)
+			taken += e.Len
+			most--
+		}
 	}
-	return best
+	return taken
 }
 
 // tail returns the free run that ends at the high water.

@@ -41,7 +41,8 @@ type List struct {
 	runs []Extent // buffer of Alloc
 	hand page.No  // how many chunks Sparsest has looked at
 
-	near []Extent // free runs that were seen, for small allocations; others may have taken them since
+	near  runCache // for small allocations: where they may fit as a whole
+	whole runCache // and the longest runs, the first ones last
 }
 
 // New returns a list without free or pending pages, for a file whose data begins at
@@ -73,6 +74,9 @@ func (l *List) PendingPages() uint64 { return l.pending.pages }
 
 // FreeExtents returns the number of free extents.
 func (l *List) FreeExtents() int { return l.free.runs }
+
+// HasRun reports whether there is a free extent of at least n pages.
+func (l *List) HasRun(n uint64) bool { return n <= l.free.pages && (n == 1 || l.free.longest() >= n) }
 
 // UsedPages returns the number of pages in use.
 func (l *List) UsedPages() uint64 {

@@ -150,31 +150,45 @@ func (s *pageSet) begin(p page.No) page.No {
 // add puts the pages of e into the set. The caller knows that none is there.
 func (s *pageSet) add(e Extent) {
 	s.runs++
-	if e.Page > 0 && s.has(e.Page-1) {
+	run := s.around(e)
+	if run.Page < e.Page {
 		s.runs--
 	}
-	if s.has(e.End()) {
+	if run.End() > e.End() {
 		s.runs--
 	}
 	s.pages += e.Len
-	s.change(e, true)
+	s.change(e, run, true)
 }
 
 // remove takes the pages of e, which are all there, out of the set.
 func (s *pageSet) remove(e Extent) {
 	s.runs--
-	if e.Page > 0 && s.has(e.Page-1) {
+	run := s.around(e)
+	if run.Page < e.Page {
 		s.runs++
 	}
-	if s.has(e.End()) {
+	if run.End() > e.End() {
 		s.runs++
 	}
 	s.pages -= e.Len
-	s.change(e, false)
+	s.change(e, run, false)
 }
 
-// change makes the pages of e, none of which is so, present or absent.
-func (s *pageSet) change(e Extent, in bool) {
+// around returns e with the pages of the set that stand right before and behind it.
+func (s *pageSet) around(e Extent) Extent {
+	from, to := e.Page, e.End()
+	if from > 0 && s.has(from-1) {
+		from = s.begin(from - 1)
+	}
+	if s.has(to) {
+		to += page.No(s.lead(to, uint64(len(s.blocks))*blockPages-uint64(to), true))
+	}
+	return Extent{from, uint64(to - from)}
+}
+
+// change makes the pages of e, none of which is so, present or absent. With them present, run is their whole run.
+func (s *pageSet) change(e, run Extent, in bool) {
 	if e.Len == 0 {
 		panic("freelist: invariant: an extent has a page")
 	}
@@ -183,44 +197,84 @@ func (s *pageSet) change(e Extent, in bool) {
 		for uint64(len(s.blocks)) <= i {
 			s.blocks = append(s.blocks, nil)
 		}
-		next := page.No(i+1) * blockPages
-		if p%blockPages == 0 && next <= end {
-			if b := s.blocks[i]; in && b != nil && b.pages > 0 || !in && (b == nil || b.pages < blockPages) {
-				panic("freelist: invariant: a page is freed once, and taken once")
-			}
-			s.blocks[i] = nil
-			if in {
-				s.blocks[i] = fullBlock
-				s.whole += blockPages / wordPages
-			} else {
-				s.whole -= blockPages / wordPages
-			}
-			p = next
-			continue
-		}
-		b := s.blocks[i]
-		if b == nil {
-			b = new(block)
-			s.blocks[i] = b
-		} else if b == fullBlock {
-			c := *b
-			b = &c
-			s.blocks[i] = b
-		}
-		next = min(next, end)
-		b.stale = true
-		if n := uint32(next - p); in {
-			b.pages += n
+		next := min(page.No(i+1)*blockPages, end)
+		if next-p == blockPages {
+			s.changeBlock(i, in)
 		} else {
-			b.pages -= n
+			s.changePart(i, p, next, run, in)
 		}
-		b.used = max(b.used, int(uint64(next-1)/groupPages%blockGroups)+1)
-		for p < next {
-			stop := min(next, p-p%groupPages+groupPages)
-			s.whole += b.groups[uint64(p)/groupPages%blockGroups].change(int(p%groupPages), int(stop-p), in)
-			p = stop
-		}
+		p = next
 	}
+}
+
+// changeBlock is change for the whole block i.
+func (s *pageSet) changeBlock(i uint64, in bool) {
+	if b := s.blocks[i]; in && b != nil && b.pages > 0 || !in && (b == nil || b.pages < blockPages) {
+		panic("freelist: invariant: a page is freed once, and taken once")
+	}
+	if in {
+		s.blocks[i] = fullBlock
+		s.whole += blockPages / wordPages
+	} else {
+		s.blocks[i] = nil
+		s.whole -= blockPages / wordPages
+	}
+}
+
+// changePart is change for the pages from p to next, a part of block i.
+func (s *pageSet) changePart(i uint64, p, next page.No, run Extent, in bool) {
+	b := s.blocks[i]
+	if b == nil {
+		b = new(block)
+		s.blocks[i] = b
+	} else if b == fullBlock {
+		c := *b
+		b = &c
+		s.blocks[i] = b
+	}
+	if !b.stale {
+		b.stale = !b.sum.follow(p, next, run, blockPages, in)
+	}
+	if n := uint32(next - p); in {
+		b.pages += n
+	} else {
+		b.pages -= n
+	}
+	b.used = max(b.used, int(uint64(next-1)/groupPages%blockGroups)+1)
+	for p < next {
+		stop := min(next, p-p%groupPages+groupPages)
+		g := &b.groups[uint64(p)/groupPages%blockGroups]
+		if !g.stale {
+			g.stale = !g.sum.follow(p, stop, run, groupPages, in)
+		}
+		s.whole += g.change(int(p%groupPages), int(stop-p), in)
+		p = stop
+	}
+}
+
+// follow brings m, the summary of the part of size pages that holds the pages from p to next, up to date after these became present or
+// absent. With them present, run is their whole run. It returns false where that takes a look at all of the part.
+func (m *summary) follow(p, next page.No, run Extent, size page.No, in bool) bool {
+	base := p - p%size
+	from, to := uint32(max(run.Page, base)-base), uint32(min(run.End(), base+size)-base) // the run inside the part
+	first, last := from == 0, to == uint32(size)
+	if in {
+		m.longest = max(m.longest, to-from)
+		if first {
+			m.head = to
+		}
+		if last {
+			m.tail = uint32(size) - from
+		}
+		return true
+	}
+	if first {
+		m.head = uint32(p - base)
+	}
+	if last {
+		m.tail = uint32(size - (next - base))
+	}
+	return to-from < m.longest // else there may be no other that long
 }
 
 // change makes n pages from at on present or absent. It returns how many words more are full.
@@ -236,7 +290,6 @@ func (g *group) change(at, n int, in bool) (whole int) {
 		*g = group{}
 		return -groupWords
 	}
-	g.stale = true
 	if g.words == nil {
 		g.words = new([groupWords]uint64)
 	} else if g.words == fullWords {
