@@ -52,7 +52,9 @@ func (w *writer) writeGroup(g *group) (err error) {
 		w.reclaim()
 	}
 	w.commit = g.last
-	w.gather(g.root.Root)
+	if !w.gathered {
+		w.gather(g.root.Root)
+	}
 	rec := page.Record{PageSize: uint32(w.st.pageSize), Salt: w.st.salt, Commit: g.last, Prev: w.chain[len(w.chain)-1], NextTree: w.nextTree,
 		Checkpoint: w.checkpointDue()}
 	if err := w.endFreed(&rec); err != nil {

@@ -21,7 +21,7 @@ func (b *Bucket) delete(key []byte) error {
 		return err
 	}
 	var p path
-	found, err := b.seek(&p, key)
+	found, err := b.seekToChange(&p, key)
 	if err != nil || !found {
 		return err
 	}

@@ -26,6 +26,7 @@ type dirtySet struct {
 	retired  [][]byte // pages out of the tree that still back a caller's slices
 	limbo    [][]byte // pages that left the tree in the running change: its arguments may be slices of them
 	live     int64    // bytes of entries in use
+	pool     [][]byte // single pages that are not in use, the one to be used next last
 	copies   [][]byte // blocks that hold copies of cells for the caller
 	spare    []byte   // what is left of the last one
 }
@@ -37,6 +38,9 @@ type dirtyEntry struct {
 	pinned bool    // slices of it were handed out: its cells must stay until the transaction ends (I2)
 	copied int     // bytes handed out as copies since it changed last
 	number page.No // where it was written, once it was
+
+	// Of a branch, the slots that refer to dirty pages or runs, while it is sealed: from slots to slotsEnd in writer.dirtySlots.
+	slots, slotsEnd uint32
 }
 
 func newDirtySet(pageSize int) *dirtySet {
@@ -53,9 +57,20 @@ const arenaKeep = 8 << 20
 
 // alloc returns the index of a new page, or run of n bytes (a multiple of the page size). Its bytes are undefined.
 func (d *dirtySet) alloc(n int) (uint32, error) {
-	buf, err := d.arena.Alloc(n)
-	if err != nil {
-		return 0, fmt.Errorf("memory for a changed page: %w", err)
+	if n == d.pageSize && len(d.pool) == 0 {
+		if err := d.fillPool(); err != nil {
+			return 0, fmt.Errorf("memory for a changed page: %w", err)
+		}
+	}
+	var buf []byte
+	if n == d.pageSize {
+		last := len(d.pool) - 1
+		buf, d.pool = d.pool[last], d.pool[:last]
+	} else {
+		var err error
+		if buf, err = d.arena.Alloc(n); err != nil {
+			return 0, fmt.Errorf("memory for a changed run: %w", err)
+		}
 	}
 	d.live += int64(n)
 	if n > d.pageSize {
@@ -69,6 +84,32 @@ func (d *dirtySet) alloc(n int) (uint32, error) {
 	}
 	d.entries = append(d.entries, dirtyEntry{buf: buf, owner: d.owner})
 	return uint32(len(d.entries) - 1), nil
+}
+
+// poolBlock is how many bytes of pages are allocated at a time. The arena takes a lock, and a processor that takes one waits until all that it
+// has stored before is in its cache: the copy of a page, for example.
+const poolBlock = 64 << 10
+
+// fillPool puts pages into the empty pool.
+func (d *dirtySet) fillPool() error {
+	n := max(poolBlock, d.pageSize)
+	block, err := d.arena.Alloc(n)
+	if err != nil {
+		return err
+	}
+	for n -= d.pageSize; n >= 0; n -= d.pageSize {
+		d.pool = append(d.pool, block[n:][:d.pageSize:d.pageSize])
+	}
+	return nil
+}
+
+// free gives back the memory of a page, a run or a block of copies.
+func (d *dirtySet) free(b []byte) {
+	if len(b) == d.pageSize {
+		d.pool = append(d.pool, b)
+	} else {
+		d.arena.Free(b)
+	}
 }
 
 // page returns the bytes of the dirty page or run that ref refers to.
@@ -163,7 +204,7 @@ func (d *dirtySet) forget(i uint32) {
 // drain gives the memory of released pages back: a new change begins.
 func (d *dirtySet) drain() {
 	for _, b := range d.limbo {
-		d.arena.Free(b)
+		d.free(b)
 	}
 	d.limbo = d.limbo[:0]
 }
@@ -174,7 +215,7 @@ func (d *dirtySet) nextFunction() { d.owner++ }
 // keepChanges ends a function that has succeeded.
 func (d *dirtySet) keepChanges() {
 	for _, i := range d.replaced {
-		d.arena.Free(d.entries[i].buf)
+		d.free(d.entries[i].buf)
 		d.forget(i)
 	}
 	d.endFunction()
@@ -184,7 +225,7 @@ func (d *dirtySet) keepChanges() {
 func (d *dirtySet) dropChanges() {
 	for i := range d.entries {
 		if e := &d.entries[i]; e.buf != nil && e.owner == d.owner {
-			d.arena.Free(e.buf)
+			d.free(e.buf)
 			d.forget(uint32(i))
 		}
 	}
@@ -195,13 +236,13 @@ func (d *dirtySet) dropChanges() {
 func (d *dirtySet) endFunction() {
 	d.replaced, d.dead = d.replaced[:0], 0
 	for _, b := range d.retired {
-		d.arena.Free(b)
+		d.free(b)
 	}
 	clear(d.retired)
 	d.retired = d.retired[:0]
 	d.drain()
 	for _, b := range d.copies {
-		d.arena.Free(b)
+		d.free(b)
 	}
 	d.copies, d.spare = d.copies[:0], nil
 }
@@ -220,7 +261,7 @@ func (d *dirtySet) retire() {
 func (d *dirtySet) reset() {
 	clear(d.retired)
 	d.replaced, d.dead, d.retired, d.limbo = d.replaced[:0], 0, d.retired[:0], d.limbo[:0]
-	d.copies, d.spare = d.copies[:0], nil
+	d.copies, d.spare, d.pool = d.copies[:0], nil, d.pool[:0]
 	d.arena.Reset()
 	d.clear()
 }
@@ -229,9 +270,13 @@ func (d *dirtySet) clear() {
 	if cap(d.entries) > keepEntries {
 		d.entries, d.unused = nil, nil
 	}
+	if len(d.pool) == 0 && cap(d.pool) > keepEntries {
+		d.pool = nil
+	}
 	if narrow { // see Tx.forget
 		clear(d.entries)
 		clear(d.limbo[:cap(d.limbo)])
+		clear(d.pool[len(d.pool):cap(d.pool)])
 		clear(d.copies[:cap(d.copies)])
 	}
 	d.entries, d.unused, d.live, d.runs = d.entries[:0], d.unused[:0], 0, 0

@@ -1,6 +1,10 @@
 package tx
 
-import "mmdb/page"
+import (
+	"slices"
+
+	"mmdb/page"
+)
 
 // What bounds random writes is how many separate runs reach the device. So a commit's pages are ordered such that
 // those which die together stand together: leaves first, in key order, then branches level by level. Branches change
@@ -21,30 +25,35 @@ const slackMin = 1024
 
 // gather makes w.units the dirty pages under ref in the order in which they are placed.
 func (w *writer) gather(ref page.Ref) {
-	w.units, w.lens = w.units[:0], w.lens[:0]
+	w.units, w.lens, w.levels, w.dirtySlots = w.units[:0], w.lens[:0], w.levels[:0], w.dirtySlots[:0]
 	if !ref.Dirty() {
 		return
 	}
 	w.collect(ref)
-	all, top := w.units, uint8(0)
-	for _, u := range all {
-		top = max(top, page.Level(w.dirty.entries[u].buf))
-	}
+	last := len(w.units) - 1 // the root of all, which changes in every commit: it is last here too
+	top := slices.Max(w.levels)
 	if top == 0 {
 		return
 	}
-	// The last is the root of all, which changes in every commit: it is last here too.
-	root := all[len(all)-1]
-	w.ordered = append(w.ordered[:0], all[:len(all)-1]...)
-	w.units, w.lens = all[:0], w.lens[:0]
+	w.ordered = w.ordered[:0]
+	for i, u := range w.units[:last] {
+		w.ordered = append(w.ordered, placed{u, w.lens[i], w.levels[i]})
+	}
+	at := 0
 	for level := range top + 1 {
-		for _, u := range w.ordered {
-			if page.Level(w.dirty.entries[u].buf) == level {
-				w.add(page.DirtyRef(u))
+		for _, p := range w.ordered {
+			if p.level == level {
+				w.units[at], w.lens[at] = p.unit, p.len
+				at++
 			}
 		}
 	}
-	w.add(page.DirtyRef(root))
+}
+
+// placed is a unit on its way to its place in the order.
+type placed struct {
+	unit, len uint32
+	level     uint8
 }
 
 // slackPause is how many allocations make do with free pages after the file could not grow.

@@ -107,7 +107,7 @@ func (b *Bucket) putCell(key []byte, kind page.CellKind, n int) ([]byte, error) 
 	g.of = nil
 	if !ok {
 		var err error
-		if found, err = b.seek(p, key); err != nil {
+		if found, err = b.seekToChange(p, key); err != nil {
 			return nil, err
 		}
 	}
@@ -115,6 +115,24 @@ func (b *Bucket) putCell(key []byte, kind page.CellKind, n int) ([]byte, error) 
 		return nil, ErrIncompatibleValue
 	}
 	return b.place(p, found, key, kind, n)
+}
+
+// seekToChange is seek for a key whose leaf is about to be copied: all of it is fetched at once, before the search waits for a part.
+func (b *Bucket) seekToChange(p *path, key []byte) (found bool, err error) {
+	f, err := b.root(p)
+	for err == nil && f.level > 0 {
+		if f.i, err = f.branchBody().Search(key, b.tx); err == nil {
+			f, err = b.push(p, f.branchBody().Child(f.i))
+		}
+	}
+	if err != nil {
+		return false, err
+	}
+	if b.hdr.Root != 0 && !b.tx.w.dirty.mine(f.ref) {
+		b.tx.touch(f.body)
+	}
+	f.i, found, err = f.leafBody().Search(key, b.tx)
+	return found, err
 }
 
 // An item is a cell on its way into a leaf.

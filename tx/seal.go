@@ -11,12 +11,21 @@ import (
 // key order, so that a commit's pages stand together and go out in a few large writes. The pages in the arena are
 // not changed, except for the heads of overflow runs; references are resolved in the copies that are written.
 
-// collect appends the indices of the dirty pages under ref to w.units, ref's last.
+// collect appends the indices of the dirty pages under ref to w.units, ref's last. It notes the slots of a branch that refer to
+// dirty pages or runs: most do not, and sealing has to visit them again.
 func (w *writer) collect(ref page.Ref) {
-	pg := w.dirty.page(ref)
-	if page.Level(pg) > 0 {
-		br := page.Branch(page.Body(pg))
+	e := &w.dirty.entries[ref.Index()]
+	if page.Level(e.buf) > 0 {
+		br := page.Branch(page.Body(e.buf))
+		from := len(w.dirtySlots)
 		for i := range br.Count() {
+			if br.Child(i).Dirty() || br.Large(i) && br.KeyRef(i).Page.Dirty() {
+				w.dirtySlots = append(w.dirtySlots, uint16(i))
+			}
+		}
+		e.slots, e.slotsEnd = uint32(from), uint32(len(w.dirtySlots))
+		for k := e.slots; k < e.slotsEnd; k++ {
+			i := int(w.dirtySlots[k])
 			if br.Large(i) && br.KeyRef(i).Page.Dirty() {
 				w.add(br.KeyRef(i).Page)
 			}
@@ -24,29 +33,37 @@ func (w *writer) collect(ref page.Ref) {
 				w.collect(c)
 			}
 		}
-	} else if l := page.Leaf(page.Body(pg)); !l.Plain() {
-		for i := range l.Count() {
-			if l.Large(i) && l.KeyRef(i).Page.Dirty() {
-				w.add(l.KeyRef(i).Page)
-			}
-			switch l.Kind(i) {
-			case page.CellOverflow:
-				if o := page.DecodeOverflow(l.Payload(i)); o.Page.Dirty() {
-					w.add(o.Page)
-				}
-			case page.CellBucket:
-				if r := page.DecodeBucket(l.Payload(i)).Root; r.Dirty() {
-					w.collect(r)
-				}
-			}
-		}
+	} else if l := page.Leaf(page.Body(e.buf)); !l.Plain() {
+		w.collectLeaf(l)
 	}
 	w.add(ref)
 }
 
+// collectLeaf is collect for what the cells of l refer to.
+func (w *writer) collectLeaf(l page.Leaf) {
+	for i := range l.Count() {
+		if l.Large(i) && l.KeyRef(i).Page.Dirty() {
+			w.add(l.KeyRef(i).Page)
+		}
+		switch l.Kind(i) {
+		case page.CellOverflow:
+			if o := page.DecodeOverflow(l.Payload(i)); o.Page.Dirty() {
+				w.add(o.Page)
+			}
+		case page.CellBucket:
+			if r := page.DecodeBucket(l.Payload(i)).Root; r.Dirty() {
+				w.collect(r)
+			}
+		}
+	}
+}
+
+// add adds the page or run of ref to the units.
 func (w *writer) add(ref page.Ref) {
+	buf := w.dirty.page(ref)
 	w.units = append(w.units, ref.Index())
-	w.lens = append(w.lens, uint32(len(w.dirty.page(ref))>>w.st.shift))
+	w.lens = append(w.lens, uint32(len(buf)>>w.st.shift))
+	w.levels = append(w.levels, page.Level(buf))
 }
 
 // number gives the collected units their page numbers.
@@ -130,7 +147,7 @@ func (w *writer) writeUnits() error {
 			dst = w.buf[b.used : b.used+len(e.buf)]
 			b.used += len(e.buf)
 		}
-		w.finish(dst, e.buf, no)
+		w.finish(dst, e)
 		sum := page.Seal(dst, w.st.salt)
 		b.add(dst)
 		w.wrote(freelist.Extent{Page: no, Len: uint64(len(e.buf) >> w.st.shift)}, sum)
@@ -156,22 +173,22 @@ func (b *batch) flush() error {
 	return nil
 }
 
-// finish makes dst what is written of the dirty page or run src at page no, but for its checksum. All of a commit's pages are
+// finish makes dst what is written of the dirty page or run e, but for its checksum. All of a commit's pages are
 // born in it, whatever function made them.
-func (w *writer) finish(dst, src []byte, no page.No) {
-	if kind := page.KindOf(src); kind == page.KindOverflow {
-		if &dst[0] != &src[0] {
-			copy(dst, src)
-		}
-	} else {
-		w.copyPage(dst, src, page.Level(src) > 0)
+func (w *writer) finish(dst []byte, e *dirtyEntry) {
+	switch {
+	case page.KindOf(e.buf) != page.KindOverflow:
+		w.copyPage(dst, e)
+	case &dst[0] != &e.buf[0]:
+		copy(dst, e.buf)
 	}
-	page.SetPlace(dst, no, w.commit)
+	page.SetPlace(dst, e.number, w.commit)
 }
 
 // copyPage copies a tree page with its references resolved. Removed cells are left behind and what is free is
 // zeroed, so that the file holds neither what was deleted nor stray memory.
-func (w *writer) copyPage(dst, src []byte, branch bool) {
+func (w *writer) copyPage(dst []byte, e *dirtyEntry) {
+	src, branch := e.buf, page.Level(e.buf) > 0
 	l := page.Leaf(page.Body(src))
 	switch gap := len(src) - len(l) + bodyHeader + l.Count()*slotSize; {
 	case l.Garbage() == 0:
@@ -186,14 +203,16 @@ func (w *writer) copyPage(dst, src []byte, branch bool) {
 		page.InitLeaf(page.Body(dst)).AppendFrom(l, 0, l.Count())
 	}
 	if branch {
-		w.resolveBranch(page.Branch(page.Body(dst)))
+		w.resolveBranch(page.Branch(page.Body(dst)), w.dirtySlots[e.slots:e.slotsEnd])
 	} else {
 		w.resolveLeaf(page.Leaf(page.Body(dst)))
 	}
 }
 
-func (w *writer) resolveBranch(br page.Branch) {
-	for i := range br.Count() {
+// resolveBranch makes the slots that refer to dirty pages and runs refer to where those are written.
+func (w *writer) resolveBranch(br page.Branch, slots []uint16) {
+	for _, s := range slots {
+		i := int(s)
 		if c := br.Child(i); c.Dirty() {
 			br.SetChild(i, w.resolve(c))
 		}

@@ -35,6 +35,7 @@ type writer struct {
 	taken     []freelist.Extent  // what it got from the free list
 	written   []writtenRun       // what it has written
 	spilled   bool               // it wrote pages ahead of its commit
+	gathered  bool               // the units are those of the group with the newest function, which has ended
 	modest    bool               // the function frees as much as it writes, and its space is being secured
 	shown     bool               // the function has spilled, and its caller may have slices of what it spilled
 	noSlack   int                // so often the file does not grow for the sake of long runs
@@ -48,7 +49,8 @@ type writer struct {
 	places   []page.No
 	lens     []uint32
 	units    []uint32
-	ordered  []uint32
+	levels   []uint8 // of units
+	ordered  []placed
 	batch    batch
 	chunks   []freelist.Chunk
 	pinned   []page.Commit
@@ -59,6 +61,8 @@ type writer struct {
 	extents  []freelist.Extent
 	sections [5][]byte
 	meta     []byte // a block for a meta
+
+	dirtySlots []uint16 // see dirtyEntry.slots
 }
 
 // A metaSlot is what stands in one meta slot of the file.
@@ -107,7 +111,7 @@ func (w *writer) beginFunction() error {
 			w.space.Reclaim([]page.Commit{w.tip.meta.Commit})
 		}
 	}
-	w.broken, w.shown = nil, false
+	w.broken, w.shown, w.gathered = nil, false, false
 	w.mark = mark{w.nextTree, len(w.freed), len(w.taken), len(w.written), w.space.HighWater(), w.spilled, w.dirty.used()}
 	w.dirty.nextFunction()
 	return nil

@@ -253,8 +253,8 @@ func (t *Tx) secureSpace() error {
 	limit, high := w.limit(), w.space.HighWater()
 	if limit == 0 || w.space.FreePages()+uint64(max(limit, high)-high) >= need+w.reserve(limit) {
 		tail := uint64(w.fileSize>>t.shift) - uint64(high)
-		if tail >= need || w.dirty.runs == 0 && space == 1 && w.space.FreePages() >= need {
-			return nil
+		if tail >= need || w.dirty.runs == 0 && w.space.FreePages()+tail >= need && (tail >= uint64(space) || w.space.HasRun(uint64(space))) {
+			return nil // single pages fit anywhere, and there is a place for the record
 		}
 	}
 	w.gather(t.root.hdr.Root)
@@ -266,6 +266,7 @@ func (t *Tx) secureSpace() error {
 		return err
 	}
 	w.untake(before, high)
+	w.gathered = true
 	return nil
 }
 
