@@ -15,7 +15,7 @@ func addWrites() {
 	for _, g := range []int{1, 16, 64} {
 		add(fmt.Sprintf("put-sync-%d", g), "main write", Copied,
 			fmt.Sprintf("random items replaced, a durable transaction each, by %d goroutines", g),
-			func(v *env) error { return v.puts(engine.Durable, g, 1, v.atLeast(20, 100)) })
+			func(v *env) error { return v.puts(engine.Durable, g, 1, v.atLeast(20, 5)) })
 	}
 	add("put-lazy", "main write", Copied, "n/5 random items replaced, a transaction each, flushed later",
 		func(v *env) error { return v.puts(engine.Lazy, 1, 1, v.atLeast(20, 5)) })
