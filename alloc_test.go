@@ -62,6 +62,15 @@ func TestReadsInATransactionAllocateNothing(t *testing.T) {
 		allocated(t, "Cursor.Next", 0, func() { c.Next() })
 		c.Last()
 		allocated(t, "Cursor.Prev", 0, func() { c.Prev() })
+		allocated(t, "Range", 0, func() {
+			for range b.Range(keys[0], keys[1]) {
+				break
+			}
+		})
+		allocated(t, "Backward", 0, func() {
+			for range b.Backward(keys[0], keys[1]) {
+			}
+		})
 		allocated(t, "CountRange", 0, func() { b.CountRange(keys[0], keys[1]) })
 		must(t, tx.Err())
 	}

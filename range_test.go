@@ -214,3 +214,45 @@ func TestDeletedPagesAreUsedAgain(t *testing.T) {
 		t.Errorf("the file grew from %d to %d", size, db.size())
 	}
 }
+
+// Iterations share what an ended one leaves. Here they end in another order than they began, and others begin meanwhile.
+func TestIterationsEndInAnyOrder(t *testing.T) {
+	db := open(t, quick)
+	const n = 3000
+	cursorKeys(db, n)
+	look := func(b *mmdb.Bucket) error {
+		type open struct {
+			next func() ([]byte, []byte, bool)
+			stop func()
+			at   int
+		}
+		var list []*open
+		for step := range 4 * n {
+			if step%40 == 0 {
+				at := 1 + step*7919%n
+				next, stop := iter.Pull2(b.Range(key(10*at), nil))
+				list = append(list, &open{next, stop, at})
+			}
+			if step%60 == 59 {
+				i := step * 31 % len(list)
+				list[i].stop()
+				list = slices.Delete(list, i, i+1)
+			}
+			if len(list) == 0 {
+				continue
+			}
+			p := list[step*17%len(list)]
+			k, _, ok := p.next()
+			if ok != (p.at <= n) || ok && !bytes.Equal(k, key(10*p.at)) {
+				t.Fatalf("step %d: %q, %v; want %q of %d", step, k, ok, key(10*p.at), n)
+			}
+			p.at++
+		}
+		for _, p := range list {
+			p.stop()
+		}
+		return nil
+	}
+	must(t, db.View(func(tx *mmdb.Tx) error { return look(tx.Bucket([]byte("b"))) }))
+	must(t, db.Update(func(tx *mmdb.Tx) error { return look(tx.Bucket([]byte("b"))) }))
+}

@@ -108,15 +108,22 @@ func (l Leaf) Item(i int) (key, value []byte, ok bool) {
 		return nil, nil, false
 	}
 	s := slotAt(l, i)
-	if s.flags() != uint8(CellValue) {
+	n := uint(s>>16) & 0xffff // length of the key if the flags above it are zero, which is CellValue
+	if n-1 >= slotKeyMask {
 		return nil, nil, false
 	}
-	o := s.cell()
+	o := uint(s & 0xffff)
 	k := o + leafHeader
-	v := k + s.keyLen()
-	end := v + int(le.Uint16(l[o:k:k]))
+	v := k + n
+	end := v + uint(le.Uint16(l[o:k:k]))
+	if k > v || v > end || end > uint(len(l)) {
+		return nil, nil, false // never; it spares checks of the compiler's
+	}
 	return l[k:v:v], l[v:end:end], true
 }
+
+// Parts returns what l uses of its bytes: its slots, and the cells.
+func (l Leaf) Parts() (slots, cells []byte) { return l[:bodyHeader+slotSize*count(l)], l[start(l):] }
 
 // Touch loads the beginnings of the cells of the slots [from, to), for the processor to fetch them all at once. What it returns
 // means nothing, but the caller has to use it.

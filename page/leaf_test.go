@@ -256,6 +256,10 @@ func (lt *leafTest) check() {
 		}
 	}
 	l.Touch(-1, len(lt.model)+1)
+	slots, cells := l.Parts()
+	if len(slots)+len(cells) != len(l)-l.Free() {
+		lt.Fatalf("%d bytes of slots and %d of cells, %d of %d are free", len(slots), len(cells), l.Free(), len(l))
+	}
 	used := 0
 	for i, c := range lt.model {
 		if !bytes.Equal(l.Key(i), c.key.part()) || l.Large(i) != c.key.Large || l.KeyRef(i) != c.key.Ref {

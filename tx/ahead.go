@@ -1,6 +1,10 @@
 package tx
 
-import "slices"
+import (
+	"slices"
+
+	"mmdb/page"
+)
 
 // Read-ahead of the kernel is off, because it reads what nobody asked for. A scan knows better: its next leaves stand in the
 // branch above. It asks for two of them, then four, and so on as it goes on, so that a short one asks for little. A long one will
@@ -31,30 +35,45 @@ func (c *Cursor) look(back bool) {
 	}
 	t := c.b.tx
 	up := &c.p.f[c.p.n-2]
-	var list [aheadLeaves]int64
-	offs := list[:0]
-	fresh, passed := false, 0
-	for i := up.i; passed < min(aheadLeaves, 2<<o.step); passed++ {
-		if i++; back {
-			i -= 2
-		}
-		if i < 0 || i >= up.branchBody().Count() {
-			break
-		}
-		ref := up.branchBody().Child(i)
-		if ref.Dirty() || !t.inside(ref.Page(), 1) {
-			continue
-		}
-		fresh = fresh || !t.verified.has(ref.Page())
-		offs = append(offs, int64(ref.Page())<<t.shift)
+	branch := up.branchBody()
+	from, passed := up.i+1, min(aheadLeaves, 2<<o.step, branch.Count()-1-up.i)
+	if back {
+		passed = min(aheadLeaves, 2<<o.step, up.i)
+		from = up.i - passed
 	}
 	// The last quarter is looked at again: what is asked for then comes while the scan passes it.
 	o.left = passed - passed/4
 	if o.step < aheadSteps+aheadBlocks {
 		o.step++
 	}
-	if len(offs) == 0 || !fresh && o.step <= aheadSteps {
+	if o.step <= aheadSteps && t.verifiedAll(branch, from, from+passed) {
 		return // a page that was verified was in memory not long ago: a short scan does not ask
+	}
+	c.ask(branch, from, from+passed)
+}
+
+// verifiedAll reports whether the children in the slots [from, to) of branch were all verified.
+func (t *Tx) verifiedAll(branch page.Branch, from, to int) bool {
+	for i := from; i < to; i++ {
+		if ref := branch.Child(i); !ref.Dirty() && !t.verified.has(ref.Page()) {
+			return false
+		}
+	}
+	return true
+}
+
+// ask asks the device for the children in the slots [from, to) of branch, if they are not in memory.
+func (c *Cursor) ask(branch page.Branch, from, to int) {
+	t, o := c.b.tx, &c.ahead
+	var list [aheadLeaves]int64
+	offs := list[:0]
+	for i := from; i < to; i++ {
+		if ref := branch.Child(i); !ref.Dirty() && t.inside(ref.Page(), 1) {
+			offs = append(offs, int64(ref.Page())<<t.shift)
+		}
+	}
+	if len(offs) == 0 {
+		return
 	}
 	size := int64(1) << t.shift
 	inBlocks := o.step > aheadSteps && o.asked < 2*uint64(t.limit)

@@ -13,6 +13,9 @@ type Cursor struct {
 	key    []byte // what at refers to
 	sought []byte // memory for key where it is no item's
 	run    *frame // the leaf of p while moves inside it need no care: c is on an item, and nothing can change; else nil
+	from   int    // the slot that run began with
+	passed int    // moves since the last seek, but for those of run
+	usual  int    // moves that are expected to follow a seek: as many as followed the one before
 	ahead  outlook
 	at     cursorState
 	gap    bool // p leads to the item after the place; else to the one that the cursor is on
@@ -34,7 +37,18 @@ const (
 func (b *Bucket) Cursor() *Cursor {
 	c := b.tx.cursors.next()
 	c.b, c.at, c.p.n, c.run = b, unset, 0, nil
+	c.passed = b.tx.usual
 	return c
+}
+
+// finish ends the use of c, which its user never saw.
+func (c *Cursor) finish() {
+	t := c.b.tx
+	if t.done {
+		return
+	}
+	c.leave()
+	t.cursors.back(c)
 }
 
 // Bucket returns the bucket that c walks.
@@ -128,7 +142,7 @@ func (c *Cursor) SeekLE(key []byte) (k, v []byte) {
 	if !c.b.mayRead() {
 		return nil, nil
 	}
-	c.void()
+	c.leave()
 	found, err := c.b.seek(&c.p, key)
 	c.placed(beforeGE)
 	if !c.ok(err) {
@@ -199,7 +213,21 @@ func (c *Cursor) ok(err error) bool {
 }
 
 // void notes that p can't be used until it is made anew.
-func (c *Cursor) void() { c.at, c.run = failed, nil }
+func (c *Cursor) void() {
+	if f := c.run; f != nil {
+		c.passed += 1 + max(f.i-c.from, c.from-f.i)
+		c.run = nil
+	}
+	c.at = failed
+}
+
+// leave is void before c is led elsewhere. What followed the last seek is expected to follow the next one, and the first one of a
+// new cursor.
+func (c *Cursor) leave() {
+	c.void()
+	c.usual, c.b.tx.usual = c.passed, c.passed
+	c.passed = 0
+}
 
 // placed notes that p is fresh, and leads to the item after c's place.
 func (c *Cursor) placed(at cursorState) { c.at, c.gap, c.mods, c.ahead = at, true, c.b.mods, outlook{} }
@@ -207,6 +235,7 @@ func (c *Cursor) placed(at cursorState) { c.at, c.gap, c.mods, c.ahead = at, tru
 // start places c before the first item, or after the last.
 func (c *Cursor) start(last bool) error {
 	c.void() // until p is whole
+	c.passed, c.usual = 0, endless
 	err := c.b.edge(&c.p, last)
 	c.placed(atStart)
 	if last {
@@ -225,7 +254,7 @@ func (c *Cursor) hold(at cursorState, key []byte) {
 
 // seek places c before the first item whose key is at least key.
 func (c *Cursor) seek(key []byte) error {
-	c.void()
+	c.leave()
 	_, err := c.b.seek(&c.p, key)
 	c.placed(beforeGE)
 	return err
@@ -312,27 +341,39 @@ func (c *Cursor) prev() (key, value []byte) {
 	return c.item(f)
 }
 
-// aheadItems is how many items a move after a seek expects to be followed by.
-const aheadItems = 8
+// endless is how many moves a scan from the first item or the last expects.
+const endless = 1 << 30
 
-// scanning prepares for more moves inside leaf f, to which a move from one item to the next, or the one before, has led. A
-// leaf entered at its end will be read whole. In one of few large cells the processor's own prefetching does better.
+// scanning prepares for more moves inside leaf f, to which a move from one item to the next, or the one before, has led: it
+// loads what they will come to, if there are as many as expected; if there were more already, all of the leaf. In one of few large
+// cells the processor's own prefetching does better.
 func (c *Cursor) scanning(f *frame, back bool) {
 	t := c.b.tx
 	if c.at != onItem || c.run != nil || t.writable || !t.managed {
 		return
 	}
-	c.run = f
-	c.touchNext(back)
+	c.run, c.from = f, f.i
 	l := f.leafBody()
-	switch n := l.Count(); {
+	n := l.Count()
+	left, more := n-1-f.i, c.usual-c.passed-1
+	if back {
+		left = f.i
+	}
+	if more < 0 && c.passed > 0 {
+		more = endless
+	}
+	if more > left {
+		c.touchNext(back)
+		more = left
+	}
+	switch {
 	case n < len(f.body)/(4*cacheLine):
-	case back && f.i == n-1 || !back && f.i == 0:
-		t.touch(f.body)
+	case more > n/2:
+		t.touchLeaf(l)
 	case back:
-		t.touched += l.Touch(f.i-aheadItems, f.i)
+		t.touched += l.Touch(f.i-more, f.i)
 	default:
-		t.touched += l.Touch(f.i+1, f.i+1+aheadItems)
+		t.touched += l.Touch(f.i+1, f.i+1+more)
 	}
 }
 
@@ -359,6 +400,12 @@ func (c *Cursor) touchNext(back bool) {
 // item returns the item at f, which c is now on.
 func (c *Cursor) item(f *frame) (key, value []byte) {
 	l := f.leafBody()
+	if !c.b.tx.writable {
+		if k, v, ok := l.Item(f.i); ok { // the usual case
+			c.key, c.at, c.gap = k, onItem, false
+			return k, v
+		}
+	}
 	key, err := c.b.keyAt(f, f.i)
 	if err == nil {
 		value, err = c.b.value(l.Kind(f.i), l.Payload(f.i), f.ref)

@@ -53,6 +53,7 @@ func (b *Bucket) Prefix(p []byte) iter.Seq2[[]byte, []byte] {
 		c := b.Cursor()
 		k, v := c.Seek(p)
 		c.walk(k, v, bounds{prefix: p}, false, yield)
+		c.finish()
 	}
 }
 
@@ -62,6 +63,7 @@ func (b *Bucket) Backward(lo, hi []byte) iter.Seq2[[]byte, []byte] {
 		c := b.Cursor()
 		k, v := c.before(hi)
 		c.walk(k, v, bounds{lo: lo}, true, yield)
+		c.finish()
 	}
 }
 
@@ -70,6 +72,7 @@ func (b *Bucket) forward(lo, hi []byte, yield func(k, v []byte) bool) {
 	c := b.Cursor()
 	k, v := c.Seek(lo)
 	c.walk(k, v, bounds{hi: hi}, false, yield)
+	c.finish()
 }
 
 // bounds say which keys an iteration passes over. What is nil is no bound.
@@ -110,6 +113,7 @@ func (c *Cursor) stretch(s *bounds, back bool, yield func(k, v []byte) bool) boo
 			break
 		}
 		if !all && !s.hold(k) || !yield(k, v) {
+			f.i = i
 			return false
 		}
 	}

@@ -17,7 +17,7 @@ func (p *path) rank() uint64 {
 
 // seekIndex places c before the item that has i items before it.
 func (c *Cursor) seekIndex(i uint64) error {
-	c.void()
+	c.leave()
 	f, err := c.b.root(&c.p)
 	for err == nil && f.level > 0 {
 		br := f.branchBody()

@@ -1,5 +1,7 @@
 package tx
 
+import "mmdb/page"
+
 // A load that misses the cache costs some 130 ns when the next one waits for its address, and 10 ns among others: the
 // processor has many under way at once. So what is sure to be read soon is touched now, all of it together. Go offers no
 // instruction to prefetch; a load whose value nobody waits for does as well.
@@ -28,4 +30,11 @@ func (t *Tx) touch(p []byte) {
 func (t *Tx) touchHead(b []byte) {
 	q := (*[5 * cacheLine]byte)(b)
 	t.touched += q[cacheLine] + q[2*cacheLine] + q[3*cacheLine] + q[4*cacheLine]
+}
+
+// touchLeaf loads what l uses of its page.
+func (t *Tx) touchLeaf(l page.Leaf) {
+	slots, cells := l.Parts()
+	t.touch(slots)
+	t.touch(cells)
 }

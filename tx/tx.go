@@ -28,6 +28,7 @@ type Tx struct {
 	onCommit   []func()
 	stats      TxStats
 	touched    byte              // see touch
+	usual      int               // moves that followed the last seek of a cursor; kept when t is used again
 	cold       bool              // GetMany waited for the device; kept when t is used again
 	guard      *mmapfile.Mapping // this transaction's own mapping (Options.Guard)
 	asked      []uint64          // a bit for each block of aheadBlock bytes that a scan has asked for; kept when t is used again
@@ -52,6 +53,13 @@ func (s *slab[T]) next() *T {
 	}
 	s.used++
 	return s.items[s.used-1]
+}
+
+// back takes p back if it was handed out last; else p stays out until s is used again.
+func (s *slab[T]) back(p *T) {
+	if s.used > 0 && s.items[s.used-1] == p {
+		s.used--
+	}
 }
 
 // init points t at snapshot s. What is as it should be is not stored again: the end of a short transaction waits for all stores.
