@@ -67,7 +67,8 @@ func (v *env) large(d engine.Durability, size int) error {
 	return v.files()
 }
 
-// largeWrite puts the values. Making them costs less than a tenth of putting them.
+// largeWrite puts the values. Making them takes part in the time: 130 us a mebibyte on a fast machine, about as long as the fastest
+// engines take to put it.
 func (v *env) largeWrite(s engine.Session, m *largeModel, n, size int) error {
 	key := make([]byte, keySize)
 	return v.timed("", n, func() error {
