@@ -2,6 +2,7 @@ package freelist
 
 import (
 	"cmp"
+	"math/bits"
 	"slices"
 
 	"mmdb/page"
@@ -61,7 +62,7 @@ func Normalize(extents []Extent) []Extent {
 // NormalizePending sorts the extents by page, in place, and joins neighbours that
 // were born and died together. The result aliases the argument.
 func NormalizePending(pending []Pending) []Pending {
-	slices.SortFunc(pending, func(a, b Pending) int { return cmp.Compare(a.Page, b.Page) })
+	sortPending(pending)
 	n := 0
 	for _, p := range pending {
 		if n > 0 && pending[n-1].joins(p) {
@@ -72,6 +73,49 @@ func NormalizePending(pending []Pending) []Pending {
 		n++
 	}
 	return pending[:n]
+}
+
+// sortPending sorts by page. What a large commit frees stands all over the file: it is first put into 256 stretches of that, in place, each of
+// which then has few: twice as fast as comparing all.
+func sortPending(pending []Pending) {
+	const buckets, few = 256, 128
+	compare := func(a, b Pending) int { return cmp.Compare(a.Page, b.Page) }
+	if len(pending) < few || slices.IsSortedFunc(pending, compare) {
+		slices.SortFunc(pending, compare)
+		return
+	}
+	low, high := pending[0].Page, pending[0].Page
+	for i := range pending {
+		low, high = min(low, pending[i].Page), max(high, pending[i].Page)
+	}
+	shift := max(0, bits.Len64(uint64(high-low))-bits.Len(buckets-1))
+	bucket := func(p *Pending) int { return int(uint64(p.Page-low) >> (shift & 63)) }
+	var ends, next [buckets]int
+	for i := range pending {
+		ends[bucket(&pending[i])]++
+	}
+	sum := 0
+	for k, n := range ends {
+		next[k] = sum
+		sum += n
+		ends[k] = sum
+	}
+	for k := range next {
+		for next[k] < ends[k] {
+			at := &pending[next[k]]
+			to := bucket(at)
+			if to != k {
+				other := &pending[next[to]]
+				*at, *other = *other, *at
+			}
+			next[to]++
+		}
+	}
+	from := 0
+	for _, end := range ends {
+		slices.SortFunc(pending[from:end], compare)
+		from = end
+	}
 }
 
 func byPage(a, b Extent) int { return cmp.Compare(a.Page, b.Page) }
