@@ -99,8 +99,10 @@ func (w *writer) takeOff(f *flight, rec *page.Record, link page.Link) {
 	f.old = w.slots[f.slot]
 	w.slots[f.slot] = metaSlot{valid: true, meta: f.meta}
 	if rec.Checkpoint {
-		w.chain = w.chain[:0]
+		w.chain, w.chainPages = w.chain[:0], 1
 		w.addCut(rec.Prev.Commit)
+	} else {
+		w.chainPages += w.st.extentOf(link).Len
 	}
 	w.chain = append(w.chain, link)
 	w.space.AddPending(w.freed)
@@ -146,7 +148,7 @@ func (w *writer) windowBytes(rec *page.Record, link page.Link) int64 {
 	return n << w.st.shift
 }
 
-// The chain of commit records is ended by a checkpoint, a record with the whole free list, when it is longer than
+// The chain of commit records is ended by a checkpoint, a record with the whole free list, when it has more pages than
 // chainFactor times what the list takes: so the list costs a commit a fixed share of what the commit does anyway, and the first
 // write after an open reads few records. To list a page full of extents takes some 35 µs, to write a page 1.7 µs.
 const (
@@ -164,13 +166,13 @@ func (w *writer) checkpointDue() bool {
 		return len(w.chain) >= 4
 	}
 	if w.st.window.base() != w.tip.meta.Commit && w.group != nil && !w.group.durable {
-		return len(w.chain) >= chainMax
+		return w.chainPages >= chainMax
 	}
 	due := max(chainMin, chainFactor*w.space.CheckpointBound(len(w.freed))>>w.st.shift)
 	if m := w.st.opts.MaxSize; m > 0 {
 		due = min(due, max(chainFew, int(m>>w.st.shift/chainShare)))
 	}
-	return len(w.chain) >= min(due, chainMax)
+	return w.chainPages >= uint64(min(due, chainMax))
 }
 
 // endFreed adds to what the commit frees the records that a checkpoint makes superfluous, puts the list in order and

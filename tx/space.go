@@ -14,7 +14,10 @@ func (w *writer) loadSpace(m *page.Meta) error {
 	if err != nil {
 		return err
 	}
-	w.chain = links
+	w.chain, w.chainPages = links, 1
+	for _, l := range links[1:] {
+		w.chainPages += w.st.extentOf(l).Len
+	}
 	w.loadCuts(links[0])
 	space.Reclaim(w.neededCommits())
 	if err := space.SetHighWater(m.HighWater); err != nil {

@@ -15,14 +15,15 @@ type writer struct {
 	dirty *dirtySet
 
 	// The state of the file, as of the newest sealed commit.
-	tip      *snapshot      // that commit: published, or on its way
-	space    *freelist.List // nil until the first write transaction
-	chain    []page.Link    // commit records since the last checkpoint, that one first
-	cuts     []page.Commit  // the commits before checkpoints, see needRecords
-	slots    [page.MetaSlots]metaSlot
-	fileSize int64
-	marked   bool // this session has written, and markOpen has told so
-	warning  heldWarning
+	tip        *snapshot      // that commit: published, or on its way
+	space      *freelist.List // nil until the first write transaction
+	chain      []page.Link    // commit records since the last checkpoint, that one first
+	chainPages uint64         // their pages, where the checkpoint counts as one
+	cuts       []page.Commit  // the commits before checkpoints, see needRecords
+	slots      [page.MetaSlots]metaSlot
+	fileSize   int64
+	marked     bool // this session has written, and markOpen has told so
+	warning    heldWarning
 
 	// The open group and the running function.
 	group     *group             // nil while nobody has joined
