@@ -119,12 +119,7 @@ func (b *Bucket) putCell(key []byte, kind page.CellKind, n int) ([]byte, error) 
 
 // seekToChange is seek for a key whose leaf is about to be copied: all of it is fetched at once, before the search waits for a part.
 func (b *Bucket) seekToChange(p *path, key []byte) (found bool, err error) {
-	f, err := b.root(p)
-	for err == nil && f.level > 0 {
-		if f.i, err = f.branchBody().Search(key, b.tx); err == nil {
-			f, err = b.push(p, f.branchBody().Child(f.i))
-		}
-	}
+	f, err := b.seekLeaf(p, key)
 	if err != nil {
 		return false, err
 	}

@@ -81,17 +81,23 @@ func (b *Bucket) root(p *path) (*frame, error) {
 // seek leads p to the first slot whose key is at least key; it may be one past the last of its leaf. found
 // reports whether the key is there.
 func (b *Bucket) seek(p *path, key []byte) (found bool, err error) {
+	f, err := b.seekLeaf(p, key)
+	if err != nil {
+		return false, err
+	}
+	f.i, found, err = f.leafBody().Search(key, b.tx)
+	return found, err
+}
+
+// seekLeaf leads p to the leaf where key belongs, and to no slot in it yet.
+func (b *Bucket) seekLeaf(p *path, key []byte) (*frame, error) {
 	f, err := b.root(p)
 	for err == nil && f.level > 0 {
 		if f.i, err = f.branchBody().Search(key, b.tx); err == nil {
 			f, err = b.push(p, f.branchBody().Child(f.i))
 		}
 	}
-	if err != nil {
-		return false, err
-	}
-	f.i, found, err = f.leafBody().Search(key, b.tx)
-	return found, err
+	return f, err
 }
 
 // edge leads p to the first slot of b, or one past the last.

@@ -9,6 +9,15 @@ import (
 	"time"
 )
 
+// closedStore makes a database with n keys, in memory where that is possible, and returns its path.
+func closedStore(t *testing.T, n int) string {
+	t.Helper()
+	st := openStore(t, memoryPath(t), quick())
+	noError(t, putKeys(st, 0, n))
+	noError(t, st.Close())
+	return st.Path()
+}
+
 // openEarly opens the database at path and returns with the writer lock held, before anybody else has been let in.
 func openEarly(t *testing.T, path string) *Store {
 	t.Helper()
@@ -60,10 +69,7 @@ func TestReadersFromBeforeOthersWereLetIn(t *testing.T) {
 	needByteLocks(t)
 	for _, n := range []int{0, 1, 3, 200} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			path := memoryPath(t)
-			first := openStore(t, path, quick())
-			noError(t, putKeys(first, 0, 500))
-			noError(t, first.Close())
+			path := closedStore(t, 500)
 			a := openEarly(t, path)
 			var early []*Tx
 			for range n {
@@ -113,10 +119,7 @@ func TestEarlyReadersAreForgotten(t *testing.T) {
 // A View after others were let in uses no slot that it had before.
 func TestPooledReadersLeaveTheOldTable(t *testing.T) {
 	needByteLocks(t)
-	path := memoryPath(t)
-	first := openStore(t, path, quick())
-	noError(t, putKeys(first, 0, 500))
-	noError(t, first.Close())
+	path := closedStore(t, 500)
 	a := openEarly(t, path)
 	var pooled []*Tx
 	for range 4 * runtime.GOMAXPROCS(0) { // the pool gives each processor its own
@@ -147,10 +150,7 @@ func TestReadersBeginWhileOthersAreLetIn(t *testing.T) {
 	if testing.Short() {
 		rounds = 20
 	}
-	path := memoryPath(t)
-	b := openStore(t, path, quick())
-	noError(t, putKeys(b, 0, 100))
-	noError(t, b.Close())
+	path := closedStore(t, 100)
 	for round := range rounds {
 		a := openEarly(t, path)
 		var wg sync.WaitGroup
@@ -181,7 +181,7 @@ func TestReadersBeginWhileOthersAreLetIn(t *testing.T) {
 			})
 		}
 		letIn(a)
-		b = openStore(t, path, quick())
+		b := openStore(t, path, quick())
 		overwrite(t, b, 100)
 		close(stop)
 		wg.Wait()
@@ -196,10 +196,7 @@ func TestReadersBeginWhileOthersAreLetIn(t *testing.T) {
 // A program that ends before anybody was let in leaves the database and the lock file as any other does.
 func TestCloseBeforeOthersAreLetIn(t *testing.T) {
 	needByteLocks(t)
-	path := memoryPath(t)
-	first := openStore(t, path, quick())
-	noError(t, putKeys(first, 0, 50))
-	noError(t, first.Close())
+	path := closedStore(t, 50)
 	before := readAll(t, path)
 	for _, readOnly := range []bool{false, true} {
 		for range 20 {
@@ -219,10 +216,7 @@ func TestCloseBeforeOthersAreLetIn(t *testing.T) {
 func TestNobodyIsLetInWithoutALockFile(t *testing.T) {
 	needByteLocks(t)
 	for _, readOnly := range []bool{false, true} {
-		path := memoryPath(t)
-		first := openStore(t, path, quick())
-		noError(t, putKeys(first, 0, 50))
-		noError(t, first.Close())
+		path := closedStore(t, 50)
 		a := openEarly(t, path)
 		a.readOnly = readOnly
 		noError(t, os.Remove(a.pending.path)) // so that nothing can be done with it
