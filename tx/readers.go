@@ -77,19 +77,11 @@ func newSharedTable(lf *lockFile) (*readerTable, error) {
 	return rt, nil
 }
 
-// acquire takes a free slot for commit n and returns it; hint, the slot that the caller had last, is tried first.
-func (rt *readerTable) acquire(hint *readerSlot, n page.Commit) (*readerSlot, error) {
-	if hint != nil && hint.CompareAndSwap(0, uint64(n)) {
-		return hint, nil
-	}
-	return rt.find(uint64(n))
-}
-
 // probes is how many slots are tried at random. The table is kept half empty, so two are enough on average, and one search in
 // 65,000 looks at all slots.
 const probes = 16
 
-// find takes any free slot.
+// find takes any free slot for commit n and returns it.
 func (rt *readerTable) find(n uint64) (*readerSlot, error) {
 	for {
 		own := *rt.own.Load()

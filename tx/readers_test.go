@@ -39,6 +39,14 @@ func makeLockFile(path string, db *mmapfile.File, salt, session uint64) (*lockFi
 	return lf, nil
 }
 
+// acquire takes a free slot for commit n and returns it; hint, the slot that the caller had last, is tried first, as a read transaction does.
+func (rt *readerTable) acquire(hint *readerSlot, n page.Commit) (*readerSlot, error) {
+	if hint != nil && hint.CompareAndSwap(0, uint64(n)) {
+		return hint, nil
+	}
+	return rt.find(uint64(n))
+}
+
 // newLockFile makes a lock file for f.
 func newLockFile(t testing.TB, f *mmapfile.File) *lockFile {
 	t.Helper()

@@ -55,7 +55,7 @@ func (st *Store) refresh() error {
 // follow makes commit word the snapshot in place of s, and reports false if it is not found, because it is not the newest any more.
 func (st *Store) follow(s *snapshot, word uint64) (found bool, err error) {
 	n := page.Commit(word &^ publishedFailed)
-	slot, err := st.table().acquire(nil, n)
+	slot, err := st.table().find(uint64(n))
 	if err != nil {
 		return false, err
 	}
