@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -101,6 +102,8 @@ func TestByteLocksEndWithTheProcess(t *testing.T) {
 	cmd := childCommand(t, "byte", f.Path())
 	out, err := cmd.StdoutPipe()
 	must(t, err)
+	_, err = cmd.StdinPipe() // stays open until Wait
+	must(t, err)
 	cmd.Stderr = os.Stderr
 	must(t, cmd.Start())
 	if lines := bufio.NewScanner(out); !lines.Scan() || lines.Text() != "ready" {
@@ -125,7 +128,8 @@ func init() {
 			return err
 		}
 		fmt.Println("ready")
-		select {}
+		_, err = io.Copy(io.Discard, os.Stdin) // a select without cases is a deadlock to the runtime
+		return err
 	}
 	children["count"] = func(args []string) error {
 		f, err := Open(args[0], Options{})
