@@ -85,7 +85,7 @@ func (st *Store) makeSession(lf *lockFile) (table *readerTable, err error) {
 			lf.words[atWriter].Store(procMax + 1)
 		}
 		if table, err = newSharedTable(lf); err == nil {
-			s := st.published.Load()
+			s := st.w.tip
 			table.published.Store(s.word)
 			err = st.elders.expect(st.table(), table, s.meta.Commit)
 		}
@@ -97,16 +97,14 @@ func (st *Store) makeSession(lf *lockFile) (table *readerTable, err error) {
 // share makes table, in lf, the one where readers are found. A transaction that is just about to begin finds another snapshot then, and
 // begins again with that one's table. One that began earlier is among the elders.
 func (st *Store) share(lf *lockFile, table *readerTable) {
-	old := st.published.Load()
+	old := st.w.tip
 	next := *old
 	next.readers = table
 	st.role.turn = 1
 	st.shared.Store(lf)
 	st.readers.Store(table)
-	if st.w.tip == old {
-		st.w.tip = &next
-	}
-	st.published.Store(&next)
+	st.w.tip = &next
+	st.published.CompareAndSwap(old, &next) // unless the database is being closed
 }
 
 // withoutSession opens the database, or keeps it open, alone, after no lock file could be made because of err.

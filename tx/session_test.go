@@ -212,6 +212,30 @@ func TestCloseBeforeOthersAreLetIn(t *testing.T) {
 	checkFile(t, path, 50)
 }
 
+// A Close that waits for its readers, before anybody else was let in, does not make others wait for them.
+func TestCloseLetsOthersInWhileItWaitsForReaders(t *testing.T) {
+	needByteLocks(t)
+	path := closedStore(t, 500)
+	a := openEarly(t, path)
+	r, err := a.Begin(false)
+	noError(t, err)
+	t.Cleanup(func() { _ = r.Rollback() })
+	a.mu.Unlock()
+	closed := make(chan error)
+	go func() { closed <- a.Close() }()
+	for a.published.Load() != nil {
+		runtime.Gosched()
+	}
+	b, err := Open(path, 0o600, &Options{Timeout: 10 * time.Second})
+	noError(t, err)
+	overwrite(t, b, 500)
+	noError(t, keysAre(r, 500))
+	noError(t, r.Rollback())
+	noError(t, <-closed)
+	checkStore(t, b)
+	noError(t, b.Close())
+}
+
 // If the lock file can't be filled after the database was opened, the database stays open for this process alone.
 func TestNobodyIsLetInWithoutALockFile(t *testing.T) {
 	needByteLocks(t)

@@ -313,7 +313,8 @@ func (st *Store) Close() error {
 		if n == 0 {
 			break
 		}
-		handed = firstError(handed, st.giveRole()) // another process does not wait for readers here
+		st.admit() // other processes do not wait for readers here
+		handed = firstError(handed, st.giveRole())
 		select {
 		case <-st.gone:
 		case <-time.After(closeEvery):
