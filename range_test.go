@@ -256,3 +256,33 @@ func TestIterationsEndInAnyOrder(t *testing.T) {
 	must(t, db.View(func(tx *mmdb.Tx) error { return look(tx.Bucket([]byte("b"))) }))
 	must(t, db.Update(func(tx *mmdb.Tx) error { return look(tx.Bucket([]byte("b"))) }))
 }
+
+// An iterator that is stopped after its transaction takes nothing from the one that came to its cursor.
+func TestALateStopHitsNobody(t *testing.T) {
+	db := open(t, quick)
+	cursorKeys(db, 100)
+	for name, seq := range map[string]func(b *mmdb.Bucket) iter.Seq2[[]byte, []byte]{
+		"All":      (*mmdb.Bucket).All,
+		"Prefix":   func(b *mmdb.Bucket) iter.Seq2[[]byte, []byte] { return b.Prefix(key(0)[:1]) },
+		"Backward": func(b *mmdb.Bucket) iter.Seq2[[]byte, []byte] { return b.Backward(nil, nil) },
+	} {
+		var stop func()
+		must(t, db.View(func(tx *mmdb.Tx) error {
+			var next func() ([]byte, []byte, bool)
+			next, stop = iter.Pull2(seq(tx.Bucket([]byte("b"))))
+			next()
+			return nil
+		}))
+		must(t, db.View(func(tx *mmdb.Tx) error {
+			b := tx.Bucket([]byte("b"))
+			c := b.Cursor()
+			c.Seek(key(500))
+			stop()
+			b.Cursor().First()
+			if k, _ := c.Next(); !bytes.Equal(k, key(510)) {
+				t.Errorf("%s: %q after %q", name, k, key(500))
+			}
+			return nil
+		}))
+	}
+}

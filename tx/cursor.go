@@ -19,6 +19,7 @@ type Cursor struct {
 	ahead  outlook
 	at     cursorState
 	gap    bool // p leads to the item after the place; else to the one that the cursor is on
+	uses   uint // how often Bucket.Cursor has handed it out
 }
 
 type cursorState uint8
@@ -38,13 +39,15 @@ func (b *Bucket) Cursor() *Cursor {
 	c := b.tx.cursors.next()
 	c.b, c.at, c.p.n, c.run = b, unset, 0, nil
 	c.passed = b.tx.usual
+	c.uses++
 	return c
 }
 
-// finish ends the use of c, which its user never saw.
-func (c *Cursor) finish() {
+// finish ends the use of c by an iterator, to which it was handed out when there had been so many uses. An iterator that iter.Pull
+// made may end after its View, when c is somebody else's.
+func (c *Cursor) finish(uses uint) {
 	t := c.b.tx
-	if t.done {
+	if t.done || c.uses != uses {
 		return
 	}
 	c.leave()

@@ -51,9 +51,10 @@ func (b *Bucket) Range(lo, hi []byte) iter.Seq2[[]byte, []byte] {
 func (b *Bucket) Prefix(p []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(k, v []byte) bool) {
 		c := b.Cursor()
+		uses := c.uses
 		k, v := c.Seek(p)
 		c.walk(k, v, bounds{prefix: p}, false, yield)
-		c.finish()
+		c.finish(uses)
 	}
 }
 
@@ -61,18 +62,20 @@ func (b *Bucket) Prefix(p []byte) iter.Seq2[[]byte, []byte] {
 func (b *Bucket) Backward(lo, hi []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(k, v []byte) bool) {
 		c := b.Cursor()
+		uses := c.uses
 		k, v := c.before(hi)
 		c.walk(k, v, bounds{lo: lo}, true, yield)
-		c.finish()
+		c.finish(uses)
 	}
 }
 
 // forward calls yield for the items in [lo, hi) until it returns false.
 func (b *Bucket) forward(lo, hi []byte, yield func(k, v []byte) bool) {
 	c := b.Cursor()
+	uses := c.uses
 	k, v := c.Seek(lo)
 	c.walk(k, v, bounds{hi: hi}, false, yield)
-	c.finish()
+	c.finish(uses)
 }
 
 // bounds say which keys an iteration passes over. What is nil is no bound.
