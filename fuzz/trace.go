@@ -209,6 +209,8 @@ func (r *Recorder) Seam(op mmapfile.Op, do func(mmapfile.Op) (int, error)) (int,
 		do = func(op mmapfile.Op) (int, error) { return r.next(op, inner) }
 	}
 	switch op.Kind {
+	case mmapfile.OpStart: // an image may hold what was written, whether or not it was told to set out
+		return do(op)
 	case mmapfile.OpSync, mmapfile.OpMsync, mmapfile.OpSyncDir:
 		e := Event{Kind: EventFlushStart, Op: op.Kind, Path: op.Path, Offset: op.Offset, Length: op.Length, Flush: r.nextFlush()}
 		r.add(e)

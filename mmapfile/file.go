@@ -178,6 +178,8 @@ func (f *File) perform(op Op) (int, error) {
 		return 0, sysAllocate(f.fd, op.Offset, op.Length)
 	case OpPunch:
 		return 0, sysPunch(f.fd, op.Offset, op.Length)
+	case OpStart:
+		return 0, sysStart(f.fd, op.Offset, op.Length)
 	case OpSync:
 		return 0, f.flushed(f.fd, sysSync(f.fd))
 	case OpSyncDir:

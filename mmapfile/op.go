@@ -21,11 +21,12 @@ const (
 	OpSyncDir                    // the directory entry becomes durable
 	OpRename                     // Path becomes To
 	OpRemove                     // Path goes away
+	OpStart                      // what was written to [Offset, Offset+Length) sets out for the device: nothing becomes durable
 )
 
 var opNames = [...]string{
 	OpCreate: "create", OpWrite: "write", OpTruncate: "truncate", OpAllocate: "allocate", OpPunch: "punch",
-	OpSync: "sync", OpMsync: "msync", OpSyncDir: "syncdir", OpRename: "rename", OpRemove: "remove",
+	OpSync: "sync", OpMsync: "msync", OpSyncDir: "syncdir", OpRename: "rename", OpRemove: "remove", OpStart: "start",
 }
 
 // String returns the kind as one lower-case word.

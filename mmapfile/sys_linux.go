@@ -28,6 +28,10 @@ func sysWritev(fd int, bufs [][]byte, off int64) (int, error) {
 
 func sysSync(fd int) error { return unix.Fdatasync(fd) }
 
+func sysStart(fd int, off, n int64) error {
+	return unix.SyncFileRange(fd, off, n, unix.SYNC_FILE_RANGE_WRITE)
+}
+
 func sysDrop(fd int) error { return unix.Fadvise(fd, 0, 0, unix.FADV_DONTNEED) }
 
 func sysAllocate(fd int, off, n int64) error { return unix.Fallocate(fd, 0, off, n) }

@@ -47,6 +47,7 @@ func sysTruncate(int, int64) error                       { return ErrUnsupported
 func sysAllocate(int, int64, int64) error                { return ErrUnsupported }
 func sysPunch(int, int64, int64) error                   { return ErrUnsupported }
 func sysSync(int) error                                  { return ErrUnsupported }
+func sysStart(int, int64, int64) error                   { return ErrUnsupported }
 func sysDrop(int) error                                  { return ErrUnsupported }
 func sysSyncDir(string) error                            { return ErrUnsupported }
 func sysMsync([]byte) error                              { return ErrUnsupported }

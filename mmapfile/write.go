@@ -140,6 +140,13 @@ func (f *File) Punch(off, n int64) error {
 	return f.run(Op{Kind: OpPunch, Offset: off, Length: n})
 }
 
+// Start lets what was written to [off, off+n) set out for the device, and does not wait for it, so that a later flush has less to do.
+// Nothing becomes durable by it. The kernel does the same whenever it likes; where it can't be asked, nothing happens. A
+// device that fails meanwhile fails the next flush.
+func (f *File) Start(off, n int64) {
+	_, _ = f.seam.through(Op{Kind: OpStart, Path: f.path, Offset: off, Length: n}, f.do)
+}
+
 // Sync makes all that was written to the file durable, its size too, but not its name (see
 // SyncDir). It is never repeated after a failure, not even EINTR: the kernel may have dropped the
 // failed pages and would report the next attempt as a success. On ext4 it also fails if the file system has failed

@@ -294,3 +294,20 @@ func TestTheCallsOfACommitAllocateNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestStartLeavesTheFileAsItIs(t *testing.T) {
+	var r recorder
+	f := openTemp(t, Options{Seam: r.seam})
+	all := pattern(3*wholePage, 5)
+	must(t, f.WriteAt([][]byte{all}, 0))
+	f.Start(0, int64(len(all)))
+	f.Start(wholePage, 1<<40) // more than there is
+	if got := contents(t, f); !bytes.Equal(got, all) {
+		t.Fatal("wrong bytes")
+	}
+	if n := len(r.ops); n != 4 || r.ops[2] != "start 0+12288 = 0 <nil>" {
+		t.Fatal(strings.Join(r.ops, "\n"))
+	}
+	must(t, f.Close())
+	f.Start(0, 1) // of a closed file: nothing
+}

@@ -100,6 +100,10 @@ const batchSize = 1 << 20
 // largeRun is the size in bytes from which a run is written from the arena, without a copy.
 const largeRun = 64 << 10
 
+// startEvery is after how many bytes those that were written set out for the device, when the commit is to be flushed: it is busy then
+// while the next pages are copied and hashed, and the flush finds little left to do. Smaller commits leave it to their flush.
+const startEvery = 64 << 10
+
 // A batch gathers pages that stand one after the other in the file into one write.
 type batch struct {
 	w    *writer
@@ -107,6 +111,8 @@ type batch struct {
 	next page.No // where the next must go to belong to it
 	size int     // bytes of them
 	used int     // bytes of w.buf
+
+	waiting int // bytes that were written since the last Start
 }
 
 // room writes what was gathered if n bytes at page no can't go with it.
@@ -166,9 +172,14 @@ func (b *batch) flush() error {
 	if narrow { // see Tx.forget
 		clear(b.w.bufs)
 	}
+	b.waiting += b.size
 	b.w.bufs, b.used, b.size, b.next = b.w.bufs[:0], 0, 0, 0
 	if err != nil {
 		return fmt.Errorf("write pages: %w", err)
+	}
+	if b.waiting >= startEvery && b.w.sealing && b.w.group.durable {
+		b.waiting = 0
+		b.w.st.file.Start(0, int64(b.w.space.HighWater())<<b.w.st.shift)
 	}
 	return nil
 }

@@ -56,8 +56,9 @@ func withoutFlush(op mmapfile.Op, do func(mmapfile.Op) (int, error)) (int, error
 	return do(op)
 }
 
+// flushes reports whether k is a flush, or the begin of one.
 func flushes(k mmapfile.OpKind) bool {
-	return k == mmapfile.OpMsync || k == mmapfile.OpSync || k == mmapfile.OpSyncDir
+	return k == mmapfile.OpMsync || k == mmapfile.OpSync || k == mmapfile.OpSyncDir || k == mmapfile.OpStart
 }
 
 // open opens the file and makes the bucket.

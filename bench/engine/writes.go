@@ -115,6 +115,8 @@ func (r *repetition) do(c call) error {
 		return r.flush(c)
 	case mmapfile.OpWrite:
 		return r.write(c)
+	case mmapfile.OpStart:
+		r.file.Start(c.off, c.n)
 	}
 	return nil // the file keeps its size
 }
