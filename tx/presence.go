@@ -153,23 +153,26 @@ func (st *Store) tryStatic() (ok bool, err error) {
 	return true, st.openAlone()
 }
 
-// joinTime is for how long a lock file that does not fit is looked at again: a process that has just died keeps its locks for a moment.
+// joinTime is for how long a lock file that does not fit is looked at again: a process that has just died keeps its locks for a moment. When
+// all who had the database open have left, it begins anew.
 const joinTime = 300 * time.Millisecond
 
 // tryJoin opens the database together with those who have it open.
 func (st *Store) tryJoin() (ok bool, err error) {
 	if busy, err := isTaken(st.locks.LockPresence(false, -1)); busy || err != nil {
+		st.joinErr = nil
 		return false, err
 	}
 	if held, err := st.locks.ByteHeld(sessionsAt, sessions); !held || err != nil {
+		st.joinErr = nil
 		return false, firstError(err, st.locks.UnlockPresence()) // they have gone, or try too
 	}
 	if err := st.joinSession(); err != nil {
 		st.dropLock()
-		st.joinErr = err
-		if st.joinSince.IsZero() {
+		if st.joinErr == nil {
 			st.joinSince = time.Now()
 		}
+		st.joinErr = err
 		if time.Since(st.joinSince) > joinTime {
 			return false, err
 		}

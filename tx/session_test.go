@@ -7,6 +7,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"mmdb/mmapfile"
+	"mmdb/page"
 )
 
 // closedStore makes a database with n keys, in memory where that is possible, and returns its path.
@@ -261,4 +264,45 @@ func TestNobodyIsLetInWithoutALockFile(t *testing.T) {
 		b := openStore(t, path, quick())
 		wantKeys(t, b, map[bool]int{false: 60, true: 50}[readOnly])
 	}
+}
+
+// A lock file that does not fit, as when those whose it was close the database just now, is an error if that lasts. It has not when all have left
+// meanwhile and others have come.
+func TestALockFileThatDoesNotFitIsForgottenWithItsSession(t *testing.T) {
+	needByteLocks(t)
+	path := closedStore(t, 10)
+	file, err := mmapfile.Open(path, mmapfile.Options{})
+	noError(t, err)
+	st := &Store{path: path, file: file, locks: file}
+	st.setPageSize(page.DefaultSize)
+	t.Cleanup(func() { noError(t, st.release()) })
+	join := func() error {
+		ok, err := st.tryJoin()
+		if ok {
+			t.Fatal("joined")
+		}
+		return err
+	}
+	session := func(inside func()) {
+		others := openEarly(t, path)
+		letIn(others)
+		noError(t, os.Remove(path+lockSuffix))
+		inside()
+		noError(t, others.Close())
+	}
+	late := func() { st.joinSince = st.joinSince.Add(-2 * joinTime) }
+	session(func() { noError(t, join()) })
+	late()
+	noError(t, join()) // nobody is there
+	session(func() { noError(t, join()) })
+	late()
+	alone, err := Open(path, 0o600, &Options{Exclusive: true})
+	noError(t, err)
+	noError(t, join())
+	noError(t, alone.Close())
+	session(func() {
+		noError(t, join())
+		late()
+		wantError(t, join(), ErrLockFile, path)
+	})
 }

@@ -39,7 +39,7 @@ type Store struct {
 	metas     []byte                   // what stands in the meta slots, while Open looks at a file that was closed cleanly
 	locks     *mmapfile.File           // the database file again, to lock bytes of
 	shared    atomic.Pointer[lockFile] // shared with other processes; nil: there are none, or they have not been let in yet
-	joinErr   error                    // why the lock file of the others could not be used
+	joinErr   error                    // why the lock file of those who have the database open could not be used; nil: they have left
 	joinSince time.Time                // since when
 	queued    atomic.Int32             // goroutines that wait for the writer lock
 
