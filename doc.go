@@ -84,7 +84,9 @@
 // Where bbolt has a name, it is here with the same signature and the same small print, except that
 //
 //   - [Tx.Check] returns an iterator, and each problem is a [CorruptError];
-//   - Tx.DB does not exist;
+//   - Tx.DB, Tx.Copy (WriteTo does the same), Inspect, DB.Info, DB.Logger, DefaultOptions and the fields of DB do not exist, and [Options] has
+//     fields of its own;
+//   - [Tx.Page] takes a uint64, and returns no pointer;
 //   - [Stats], [TxStats] and [BucketStats] are types of this package;
 //   - [Cursor.Delete] does not skip: the next Next returns the item after the deleted one;
 //   - FillPercent does not exist: pages that grow at their end fill up by themselves;
