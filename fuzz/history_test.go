@@ -525,10 +525,23 @@ func TestHistoriesAreLinearizable(t *testing.T) {
 	}
 }
 
-// TestHistoryFindsLies: the check refuses a history in which one answer is not what it was.
+// TestHistoryFindsLies: the check refuses a history in which one answer is not what it was. Clients run as the scheduler lets them, and a
+// rare history leaves room for a lie, or has no answer to tell it in: then another is recorded.
 func TestHistoryFindsLies(t *testing.T) {
-	sound := recordHistory(t, 1, 1, 6, 60)
-	checkHistory(t, sound)
+	var hidden []string
+	for _, seed := range []uint64{1, 3, 5} {
+		sound := recordHistory(t, seed, 1, 6, 60)
+		checkHistory(t, sound)
+		if hidden = hiddenLies(sound); len(hidden) == 0 {
+			return
+		}
+		t.Logf("seed %d: not found: %q", seed, hidden)
+	}
+	t.Errorf("not found: %q", hidden)
+}
+
+// hiddenLies changes one answer of a sound history after the other, and returns which changes the check does not find.
+func hiddenLies(sound []porcupine.Operation) (hidden []string) {
 	slices.SortFunc(sound, func(a, b porcupine.Operation) int { return int(a.Call - b.Call) })
 	find := func(from int, ok func(historyInput, historyOutput) bool) int {
 		for i := from; i < len(sound); i++ {
@@ -536,8 +549,7 @@ func TestHistoryFindsLies(t *testing.T) {
 				return i
 			}
 		}
-		t.Fatal("the history is too short")
-		return 0
+		return -1
 	}
 	seen := map[uint32]bool{} // numbers that somebody read
 	for _, op := range sound {
@@ -553,8 +565,7 @@ func TestHistoryFindsLies(t *testing.T) {
 		}
 		return false
 	}
-	late := find(2*len(sound)/3, committed)
-	early := find(len(sound)/3, committed)
+	late, early := find(2*len(sound)/3, committed), find(len(sound)/3, committed)
 	for _, lie := range []struct {
 		name string
 		at   int
@@ -566,6 +577,10 @@ func TestHistoryFindsLies(t *testing.T) {
 		{"a rollback that is there", find(len(sound)/3, func(_ historyInput, o historyOutput) bool { return o.outcome == unchanged && !o.blind }),
 			func(o *historyOutput) { o.outcome = changed }},
 	} {
+		if lie.at < 0 || early < 0 {
+			hidden = append(hidden, lie.name)
+			continue
+		}
 		ops := slices.Clone(sound)
 		out := ops[lie.at].Output.(historyOutput)
 		lie.tell(&out)
@@ -577,8 +592,9 @@ func TestHistoryFindsLies(t *testing.T) {
 			}
 			ops[lie.at].Input = in
 		}
-		if got := porcupine.CheckOperationsTimeout(historyModel, ops, historyPatience); got != porcupine.Illegal {
-			t.Errorf("%s: %v", lie.name, got)
+		if porcupine.CheckOperationsTimeout(historyModel, ops, historyPatience) != porcupine.Illegal {
+			hidden = append(hidden, lie.name)
 		}
 	}
+	return hidden
 }
