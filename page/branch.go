@@ -36,6 +36,46 @@ func (r Branch) Search(key []byte, ld KeyLoader) (i int, err error) {
 	return i - 1, nil
 }
 
+// Route is Search and Child in the usual case. If ok is false, they have to
+// tell.
+func (r Branch) Route(key []byte) (child Ref, i int, ok bool) {
+	if len(r) < window || len(key) < headSize {
+		return 0, 0, false
+	}
+	w := (*[window]byte)(r)
+	n, p := counts(w)
+	if n > windowSlots || p > uint(len(key)) {
+		return 0, 0, false
+	}
+	h := headNow(key, p)
+	if h == 1<<32-1 {
+		return 0, 0, false
+	}
+	u := windowBound(w, uint(branchLayout.first()), n, h+1)
+	s := windowSlot(w, u-1) // the last one whose head is not above h
+	size := s.size()
+	if size > slotKeyMask || s.head() == h && size > min(p+headSize, uint(len(key))) {
+		return 0, 0, false
+	}
+	if p > 0 {
+		k := windowSlot(w, u-1+(u-2)>>63) // slot 0 has no key
+		o := k.offset() + branchHeader
+		if k.size() > slotKeyMask || o+p > uint(len(r)) || !samePrefix(key, r[o:], p) {
+			return 0, 0, false
+		}
+	}
+	c := s.offset()
+	return Ref(le.Uint64(r[c : c+8 : c+8])), int(u) - 1, true
+}
+
+// samePrefix reports whether the first n bytes of a and b, which have so many, are the same.
+func samePrefix(a, b []byte, n uint) bool {
+	if n < 8 || n > 16 {
+		return bytes.Equal(a[:n], b[:n])
+	}
+	return le.Uint64(a) == le.Uint64(b) && le.Uint64(a[n-8:n]) == le.Uint64(b[n-8:n])
+}
+
 // searchAt is Search where lowerBound returned i for the head h of key.
 func (r Branch) searchAt(i int, h uint32, key []byte, ld KeyLoader) (int, error) {
 	i, found, err := searchAt(r, branchLayout, i, h, key, ld)

@@ -26,6 +26,7 @@ type branchTest struct {
 	pageSize int
 	model    []branchCell
 	kept     []kept
+	routed   int // probes that Route answered
 }
 
 func TestBranchEditsMatchSortedSlice(t *testing.T) {
@@ -56,6 +57,9 @@ func runBranchTest(t *testing.T, pageSize int, large bool, stream uint64) {
 			bt.step()
 		}
 		bt.check()
+		if bt.routed == 0 {
+			bt.Error("Route never knew the way")
+		}
 	}
 }
 
@@ -177,6 +181,12 @@ func (bt *branchTest) probe(key []byte) {
 	if i, err := bt.branch.Search(key, bt.mem); i != want || err != nil {
 		bt.Fatalf("search %q: %d %v, want %d", key, i, err, want)
 	}
+	if child, i, ok := bt.branch.Route(key); ok {
+		if i != want || child != bt.model[want].child {
+			bt.Fatalf("route %q: slot %d, child %d, want %d and %d", key, i, child, want, bt.model[want].child)
+		}
+		bt.routed++
+	}
 }
 
 func (bt *branchTest) checkKept() {
@@ -218,6 +228,7 @@ func (bt *branchTest) check() {
 			bt.probe(c.full)
 			bt.probe(append(bytes.Clone(c.full), 0))
 			bt.probe(c.full[:len(c.full)-1])
+			bt.probe(bt.src.changed(c.full))
 		}
 	}
 	if r.Used() != used || r.Used()+r.Garbage()+r.Free() != r.Capacity() {

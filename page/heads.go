@@ -11,6 +11,18 @@ const (
 	windowSlots = (window - bodyHeader) / slotSize
 )
 
+// counts returns the number of slots and the length of the prefix.
+func counts(w *[window]byte) (slots, prefix uint) {
+	x := uint(le.Uint64(w[:bodyHeader]))
+	return x & 0xffff, x >> (8 * offPrefix) & 0xffff
+}
+
+// windowSlot returns slot i, which must be in the window.
+func windowSlot(w *[window]byte, i uint) slot {
+	o := (bodyHeader + slotSize*i) & (window - slotSize)
+	return slot(le.Uint64(w[o : o+slotSize]))
+}
+
 // below returns -1 if the head at offset o of w is less than h, else 0.
 func below(w *[window]byte, o uint, h int64) int64 {
 	o &= window - headSize
@@ -23,8 +35,13 @@ func lowerBound(b []byte, lo, hi int, head uint32) int {
 	if hi > windowSlots || len(b) < window {
 		return lowerBoundWide(b, lo, hi, head)
 	}
-	w, h := (*[window]byte)(b), int64(head)
-	o, n := uint(bodyHeader+offSlotHead+slotSize*lo), uint(hi-lo)
+	return int(windowBound((*[window]byte)(b), uint(lo), uint(hi), head))
+}
+
+// windowBound is lowerBound for slots in the window.
+func windowBound(w *[window]byte, lo, hi uint, head uint32) uint {
+	h := int64(head)
+	o, n := bodyHeader+offSlotHead+slotSize*lo, hi-lo
 	for n > 3 {
 		q := (n + 1) >> 2
 		n -= 3 * q
@@ -37,7 +54,7 @@ func lowerBound(b []byte, lo, hi int, head uint32) int {
 	second := first & below(w, o+slotSize, h)
 	third := second & below(w, o+2*slotSize, h)
 	o -= bodyHeader + offSlotHead
-	return min(hi, int(o/slotSize)-int(first+second+third))
+	return min(hi, o/slotSize-uint(first+second+third))
 }
 
 // lowerBoundWide is lowerBound where the slots are not in the window. Its

@@ -22,6 +22,40 @@ func (l Leaf) Find(key []byte, ld KeyLoader) (kind CellKind, payload []byte, i i
 	return l.FindAt(lowerBound(l, 0, count(l), head(key, prefix(l))), key, ld)
 }
 
+// Get returns the value of key where key and value stand whole in a cell, and
+// reports whether that was found out: with ok and a nil value, key is absent.
+// If ok is false, Find has to tell.
+func (l Leaf) Get(key []byte) (value []byte, ok bool) {
+	if len(l) < window || len(key) < headSize {
+		return nil, false
+	}
+	w := (*[window]byte)(l)
+	n, p := counts(w)
+	if n > windowSlots || p > uint(len(key)) {
+		return nil, false
+	}
+	h := headNow(key, p)
+	i := windowBound(w, 0, n, h)
+	if i >= n {
+		return nil, true
+	}
+	s := windowSlot(w, i)
+	size := s.size()
+	if s.head() != h {
+		return nil, true
+	}
+	k := s.offset() + leafHeader
+	v := k + size
+	if size != uint(len(key)) || v > uint(len(l)) || string(l[k:v]) != string(key) {
+		return nil, false
+	}
+	end := v + uint(le.Uint16(l[k-leafHeader:k]))
+	if end > uint(len(l)) {
+		return nil, false
+	}
+	return l[v:end:end], true
+}
+
 // Guess returns the slot that FindAt begins with, Count() if there is none. It
 // reads slots only. Where many searches can go on at the same time, Guess for
 // all of them and then FindAt is faster than Find.

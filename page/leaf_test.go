@@ -27,6 +27,7 @@ type leafTest struct {
 	inline   bool
 	model    []leafCell
 	kept     []kept // slices of the present body
+	got      int    // probes that Get answered
 }
 
 func TestLeafEditsMatchSortedSlice(t *testing.T) {
@@ -62,6 +63,9 @@ func runLeafTest(t *testing.T, pageSize, size int, large bool, stream uint64) {
 			}
 		}
 		lt.check()
+		if lt.got == 0 && size >= window {
+			lt.Error("Get never knew the value")
+		}
 	}
 }
 
@@ -230,6 +234,12 @@ func (lt *leafTest) probe(key []byte) {
 	if in && (i != want || kind != lt.model[i].kind || !bytes.Equal(payload, lt.model[i].payload)) {
 		lt.Fatalf("find %q: slot %d, %s of %d bytes", key, i, kind, len(payload))
 	}
+	if value, ok := lt.leaf.Get(key); ok {
+		if (value != nil) != in || in && (kind != CellValue || !bytes.Equal(value, payload)) {
+			lt.Fatalf("get %q: %d bytes, of a %s that is there: %v", key, len(value), kind, in)
+		}
+		lt.got++
+	}
 }
 
 func (lt *leafTest) checkKept() {
@@ -285,6 +295,7 @@ func (lt *leafTest) check() {
 		lt.probe(c.full)
 		lt.probe(append(bytes.Clone(c.full), 0))
 		lt.probe(c.full[:len(c.full)-1])
+		lt.probe(lt.src.changed(c.full))
 	}
 	if l.Used() != used || l.Used()+l.Garbage()+l.Free() != l.Capacity() {
 		lt.Fatalf("used %d, want %d; garbage %d, free %d of %d", l.Used(), used, l.Garbage(), l.Free(), l.Capacity())

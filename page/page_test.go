@@ -52,7 +52,7 @@ func (m *memory) key(key []byte, pageSize int) Key {
 }
 
 // prefixes that random keys of one body share.
-var prefixes = []int{0, 1, 3, 40, 251, 252, 253, 256, 260, 300}
+var prefixes = []int{0, 1, 3, 8, 11, 16, 17, 40, 251, 252, 253, 256, 260, 300}
 
 // keySource makes keys with a common prefix and short tails from few letters,
 // so that heads often are equal; some of them are large.
@@ -94,6 +94,15 @@ func (s *keySource) key() []byte {
 	}
 	if len(k) == 0 {
 		k = append(k, s.letters[0])
+	}
+	return k
+}
+
+// changed returns key with one byte changed, which often breaks the prefix and keeps the head.
+func (s *keySource) changed(key []byte) []byte {
+	k := bytes.Clone(key)
+	if len(k) > 0 {
+		k[s.rnd.IntN(len(k))] ^= 1 << s.rnd.IntN(8)
 	}
 	return k
 }

@@ -14,6 +14,12 @@ func (s slot) flags() uint8 { return uint8(s>>(16+slotFlagShift)) & 3 }
 func (s slot) large() bool  { return s.flags() == flagLarge }
 func (s slot) head() uint32 { return uint32(s >> 32) }
 
+// offset is cell for offsets that may be added up without a sign.
+func (s slot) offset() uint { return uint(s & 0xffff) }
+
+// size returns the length of the key with the flags above it: it is above slotKeyMask unless these are zero.
+func (s slot) size() uint { return uint(s >> 16 & 0xffff) }
+
 // moved returns the slot with its cell elsewhere.
 func (s slot) moved(cell int) slot { return s&^0xffff | slot(cell) }
 
@@ -105,6 +111,14 @@ func head(key []byte, p int) uint32 {
 		return binary.BigEndian.Uint32(key[p:])
 	}
 	return shortHead(key, p)
+}
+
+// headNow is head for keys of headSize and more, without a branch: whether a key ends inside its head can't be foretold.
+func headNow(key []byte, p uint) uint32 {
+	short := int(p) - (len(key) - headSize) // as many bytes of the head are not there
+	short &^= short >> 63
+	o := p - uint(short)
+	return binary.BigEndian.Uint32(key[o:o+headSize:o+headSize]) << (8 * uint(short))
 }
 
 // shortHead is head for keys that end inside their head or before it.

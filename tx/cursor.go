@@ -396,7 +396,7 @@ func (c *Cursor) touchNext(back bool) {
 	if no := up.branchBody().Child(i).Page(); t.inside(no, 1) && t.verified.has(no) {
 		b := t.raw(no, 1)
 		t.touched += b[0]
-		t.touchHead(b)
+		t.touchHead(page.Body(b))
 	}
 }
 

@@ -175,6 +175,6 @@ func (t *Tx) fetch(g []lookup) {
 		}
 		b := t.raw(no, 1)
 		t.touched += b[0]
-		t.touchHead(b)
+		t.touchHead(page.Body(b))
 	}
 }

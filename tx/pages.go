@@ -32,7 +32,7 @@ func (t *Tx) node(ref page.Ref, tree page.Tree, level int, born page.Commit) ([]
 	}
 	b := t.raw(no, 1)
 	if level == 0 {
-		t.touchHead(b)
+		t.touchHead(page.Body(b))
 	}
 	if !t.verified.has(no) {
 		if err := t.verify(b, no); err != nil {
@@ -46,6 +46,22 @@ func (t *Tx) node(ref page.Ref, tree page.Tree, level int, born page.Commit) ([]
 		return nil, t.misplaced(b, ref.Page(), tree, level, born)
 	}
 	return b, nil
+}
+
+// seen is node for a page that this process has verified: it returns its body, level and commit. The body is nil where node has to tell.
+func (r *region) seen(no page.No, tree page.Tree, level int, born page.Commit) (body []byte, at int, by page.Commit) {
+	if no < r.first || no >= r.limit || r.verified.word(no)>>(no%64)&1 == 0 {
+		return nil, 0, 0
+	}
+	from := uint64(no) << (r.shift & 63)
+	to := from + 1<<(r.shift&63)
+	b := r.data[from:to:to]
+	_ = b[page.MinSize-1]
+	at, by = int(page.Level(b)), page.Born(b)
+	if at != level && (level >= 0 || at >= maxDepth) || page.TreeNo(b) != tree || by > born {
+		return nil, 0, 0
+	}
+	return page.Body(b), at, by
 }
 
 // verify verifies page no of a tree, which this process reads for the first time.

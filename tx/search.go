@@ -93,9 +93,15 @@ func (b *Bucket) seek(p *path, key []byte) (found bool, err error) {
 func (b *Bucket) seekLeaf(p *path, key []byte) (*frame, error) {
 	f, err := b.root(p)
 	for err == nil && f.level > 0 {
-		if f.i, err = f.branchBody().Search(key, b.tx); err == nil {
-			f, err = b.push(p, f.branchBody().Child(f.i))
+		next, i, ok := f.branchBody().Route(key)
+		if !ok {
+			if i, err = f.branchBody().Search(key, b.tx); err != nil {
+				break
+			}
+			next = f.branchBody().Child(i)
 		}
+		f.i = i
+		f, err = b.push(p, next)
 	}
 	return f, err
 }
@@ -176,21 +182,41 @@ func (b *Bucket) leafOf(key []byte) (leaf page.Leaf, ref page.Ref, born page.Com
 		return b.inline, ref, born, nil
 	}
 	for level := -1; ; {
-		pg, err := t.node(ref, tree, level, born)
-		if err != nil {
-			return nil, ref, born, err
+		// This is node, but for what seldom happens.
+		body, at, by := t.seen(ref.Page(), tree, level, born)
+		if body == nil {
+			pg, err := t.node(ref, tree, level, born)
+			if err != nil {
+				return nil, ref, born, err
+			}
+			body, at, by = page.Body(pg), int(page.Level(pg)), page.Born(pg)
 		}
-		born = page.Born(pg)
-		if level = int(page.Level(pg)) - 1; level < 0 {
-			return page.Leaf(page.Body(pg)), ref, born, nil
+		if at == 0 {
+			t.touchHead(body)
+			return page.Leaf(body), ref, by, nil
 		}
-		branch := page.Branch(page.Body(pg))
-		i, err := branch.Search(key, t)
-		if err != nil {
-			return nil, ref, born, err
+		next, _, ok := page.Branch(body).Route(key)
+		if !ok {
+			if next, err = b.route(ref, level, born, key); err != nil {
+				return nil, ref, born, err
+			}
 		}
-		ref = branch.Child(i)
+		ref, born, level = next, by, at-1
 	}
+}
+
+// route is page.Branch.Route in all cases, for the branch that ref refers to.
+func (b *Bucket) route(ref page.Ref, level int, born page.Commit, key []byte) (page.Ref, error) {
+	pg, err := b.tx.node(ref, b.hdr.Tree, level, born)
+	if err != nil {
+		return 0, err
+	}
+	branch := page.Branch(page.Body(pg))
+	i, err := branch.Search(key, b.tx)
+	if err != nil {
+		return 0, err
+	}
+	return branch.Child(i), nil
 }
 
 // value returns the value in a cell; nil for a bucket. The value is never nil otherwise.
@@ -248,12 +274,17 @@ func (b *Bucket) getGuarded(key []byte) (value []byte) {
 }
 
 func (b *Bucket) get(key []byte) (value []byte) {
-	if !b.mayRead() {
+	t := b.tx
+	if (t.writable || t.done || b.gone) && !b.mayRead() {
 		return nil
 	}
-	t := b.tx
 	leaf, ref, _, err := b.leafOf(key)
 	if err == nil {
+		if !t.writable {
+			if value, ok := leaf.Get(key); ok {
+				return value
+			}
+		}
 		var kind page.CellKind
 		var found bool
 		if kind, value, _, found, err = leaf.Find(key, t); found && (kind != page.CellValue || t.writable) {

@@ -25,11 +25,12 @@ func (t *Tx) touch(p []byte) {
 	t.touched += sum
 }
 
-// touchHead loads the lines of page b behind its first one, which is about to be read, that hold a leaf's slots. The search
+// touchHead loads the lines of a page behind its first one, which is about to be read, that hold a leaf's slots. The search
 // in them begins when the first line tells their number: loaded one after the other they would cost a miss each.
-func (t *Tx) touchHead(b []byte) {
-	q := (*[5 * cacheLine]byte)(b)
-	t.touched += q[cacheLine] + q[2*cacheLine] + q[3*cacheLine] + q[4*cacheLine]
+func (t *Tx) touchHead(body []byte) {
+	const line = cacheLine - page.HeaderSize
+	q := (*[5 * cacheLine]byte)(body)
+	t.touched += q[line] + q[line+cacheLine] + q[line+2*cacheLine] + q[line+3*cacheLine]
 }
 
 // touchLeaf loads what l uses of its page.

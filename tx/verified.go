@@ -84,13 +84,16 @@ func (m *bitmap) grown(n uint64) *bitmap {
 }
 
 // has reports whether page no was verified.
-func (m *bitmap) has(no page.No) bool {
-	k := uint64(no) / chunkPages
-	if k >= uint64(len(m.chunks)) {
-		return false
+func (m *bitmap) has(no page.No) bool { return m.word(no)>>(uint64(no)%64)&1 != 0 }
+
+// word returns the bits of the 64 pages that page no is one of.
+func (m *bitmap) word(no page.No) uint64 {
+	if k := uint64(no) / chunkPages; k < uint64(len(m.chunks)) {
+		if c := m.chunks[k].Load(); c != nil {
+			return c[uint64(no)%chunkPages/64].Load()
+		}
 	}
-	c := m.chunks[k].Load()
-	return c != nil && c[uint64(no)%chunkPages/64].Load()>>(uint64(no)%64)&1 != 0
+	return 0
 }
 
 // set notes that page no was verified.
