@@ -13,7 +13,7 @@ import (
 // Options says how a database is opened. The zero value is a good default.
 type Options struct {
 	// Timeout is how long Open waits for a process that has the file exclusively, or until it has it exclusively itself.
-	// Zero waits for ever, as in bbolt. For a process that is just opening the file, which takes a moment, it waits 50 ms at least.
+	// Zero waits for ever, as in bbolt. Any other waits 50 ms at least: who is just opening the file lets others in soon.
 	Timeout time.Duration
 	// ReadOnly opens an existing file without ever changing it. Others may write to it meanwhile, if this process may write to the lock file
 	// or make one, as they do. If it may not, and nobody has the file open, it keeps writers out as long as it has it open.

@@ -51,6 +51,7 @@ func (st *Store) openExclusive() error {
 
 // lockUnshared keeps all others from writing to f; who only reads may share it.
 func lockUnshared(f *mmapfile.File, timeout time.Duration) error {
+	timeout = openTimeout(timeout)
 	if err := f.LockPresence(false, timeout); err != nil || !mmapfile.ByteLocks {
 		return err
 	}
@@ -242,10 +243,18 @@ type patience struct {
 // openingTime is for how long an open waits at least: who is just opening the database lets others in soon.
 const openingTime = 50 * time.Millisecond
 
+// openTimeout returns for how long an open waits that was told timeout; zero is for ever.
+func openTimeout(timeout time.Duration) time.Duration {
+	if timeout == 0 {
+		return 0
+	}
+	return max(timeout, openingTime)
+}
+
 func newPatience(timeout time.Duration) *patience {
 	p := &patience{next: admitAfter / 2}
-	if timeout > 0 {
-		p.until = time.Now().Add(max(timeout, openingTime))
+	if timeout = openTimeout(timeout); timeout > 0 {
+		p.until = time.Now().Add(timeout)
 	}
 	return p
 }

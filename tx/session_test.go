@@ -239,6 +239,43 @@ func TestCloseLetsOthersInWhileItWaitsForReaders(t *testing.T) {
 	noError(t, b.Close())
 }
 
+// Who waits as short as can be waits for others to be let in all the same.
+func TestAnOpenWaitsUntilItIsLetIn(t *testing.T) {
+	needByteLocks(t)
+	path := closedStore(t, 50)
+	for _, o := range []Options{{}, {ReadOnly: true}, {ReadOnly: true, Exclusive: true}} {
+		for _, timeout := range []time.Duration{1, -1} {
+			o.Timeout = timeout
+			var err error
+			for range 20 { // the machine may be slow for a moment
+				a := openEarly(t, path)
+				time.AfterFunc(time.Millisecond, func() { letIn(a) })
+				var b *Store
+				if b, err = Open(path, 0o600, &o); err == nil {
+					noError(t, b.Close())
+				}
+				noError(t, a.Close())
+				if err == nil {
+					break
+				}
+			}
+			noError(t, err)
+		}
+	}
+}
+
+// A negative timeout is not for ever.
+func TestANegativeTimeoutEnds(t *testing.T) {
+	needByteLocks(t)
+	path := closedStore(t, 50)
+	openStore(t, path, &Options{Exclusive: true})
+	for _, o := range []Options{{}, {ReadOnly: true}, {Exclusive: true}, {ReadOnly: true, Exclusive: true}} {
+		o.Timeout = -1
+		_, err := Open(path, 0o600, &o)
+		wantError(t, err, ErrTimeout, path)
+	}
+}
+
 // If the lock file can't be filled after the database was opened, the database stays open for this process alone.
 func TestNobodyIsLetInWithoutALockFile(t *testing.T) {
 	needByteLocks(t)
