@@ -85,19 +85,21 @@ func (r Branch) searchAt(i int, h uint32, key []byte, ld KeyLoader) (int, error)
 	return i - 1, nil
 }
 
-// Guess returns the slot that SearchAt begins with. See Leaf.Guess.
+// Guess returns the slot behind the one where Route will find the child of
+// key, most likely. See Leaf.Guess.
 func (r Branch) Guess(key []byte) int {
+	if len(r) >= window && len(key) >= headSize {
+		w := (*[window]byte)(r)
+		if n, p := counts(w); n <= windowSlots && p <= uint(len(key)) {
+			return int(windowBound(w, uint(branchLayout.first()), n, headNow(key, p)))
+		}
+	}
 	return guess(r, branchLayout.first(), count(r), head(key, prefix(r)))
 }
 
 // Touch loads the beginning of the cell of slot i, for the processor to fetch
 // it. See Leaf.Touch.
 func (r Branch) Touch(i int) byte { return r[slotAt(r, i).cell()] }
-
-// SearchAt is Search where Guess returned i.
-func (r Branch) SearchAt(i int, key []byte, ld KeyLoader) (int, error) {
-	return r.searchAt(i, head(key, prefix(r)), key, ld)
-}
 
 // Child returns the reference in slot i.
 func (r Branch) Child(i int) Ref {

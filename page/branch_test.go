@@ -181,6 +181,9 @@ func (bt *branchTest) probe(key []byte) {
 	if i, err := bt.branch.Search(key, bt.mem); i != want || err != nil {
 		bt.Fatalf("search %q: %d %v, want %d", key, i, err, want)
 	}
+	if i := bt.branch.Guess(key); i < 1 || i > bt.branch.Count() {
+		bt.Fatalf("guess of %q: %d of %d", key, i, bt.branch.Count())
+	}
 	if child, i, ok := bt.branch.Route(key); ok {
 		if i != want || child != bt.model[want].child {
 			bt.Fatalf("route %q: slot %d, child %d, want %d and %d", key, i, child, want, bt.model[want].child)

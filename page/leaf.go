@@ -59,7 +59,24 @@ func (l Leaf) Get(key []byte) (value []byte, ok bool) {
 // Guess returns the slot that FindAt begins with, Count() if there is none. It
 // reads slots only. Where many searches can go on at the same time, Guess for
 // all of them and then FindAt is faster than Find.
-func (l Leaf) Guess(key []byte) int { return guess(l, 0, count(l), head(key, prefix(l))) }
+func (l Leaf) Guess(key []byte) int {
+	if len(l) >= window && len(key) >= headSize {
+		w := (*[window]byte)(l)
+		if n, p := counts(w); n <= windowSlots && p <= uint(len(key)) {
+			return int(windowBound(w, 0, n, headNow(key, p)))
+		}
+	}
+	return guess(l, 0, count(l), head(key, prefix(l)))
+}
+
+// ValueAt is the value of key where Guess returned i and key and value stand
+// whole in that slot's cell; nil for all else, of which FindAt has to tell.
+func (l Leaf) ValueAt(i int, key []byte) []byte {
+	if k, v, ok := l.Item(i); ok && string(k) == string(key) {
+		return v
+	}
+	return nil
+}
 
 // FindAt is Find where Guess returned i.
 func (l Leaf) FindAt(i int, key []byte, ld KeyLoader) (kind CellKind, payload []byte, at int, found bool, err error) {

@@ -234,6 +234,13 @@ func (lt *leafTest) probe(key []byte) {
 	if in && (i != want || kind != lt.model[i].kind || !bytes.Equal(payload, lt.model[i].payload)) {
 		lt.Fatalf("find %q: slot %d, %s of %d bytes", key, i, kind, len(payload))
 	}
+	guess := lt.leaf.Guess(key)
+	if _, _, at, same, err := lt.leaf.FindAt(guess, key, lt.mem); same != in || in && at != want || err != nil {
+		lt.Fatalf("find %q at %d: %v %v, want %v", key, guess, same, err, in)
+	}
+	if value := lt.leaf.ValueAt(guess, key); value != nil && (!in || kind != CellValue || !bytes.Equal(value, payload)) {
+		lt.Fatalf("value of %q at %d: %d bytes, of a %s that is there: %v", key, guess, len(value), kind, in)
+	}
 	if value, ok := lt.leaf.Get(key); ok {
 		if (value != nil) != in || in && (kind != CellValue || !bytes.Equal(value, payload)) {
 			lt.Fatalf("get %q: %d bytes, of a %s that is there: %v", key, len(value), kind, in)

@@ -71,6 +71,11 @@ func (b *Bucket) valueIn(f *lookup, key []byte) ([]byte, error) {
 	if f.body == nil {
 		return nil, nil
 	}
+	if !b.tx.writable {
+		if value := page.Leaf(f.body).ValueAt(f.i, key); value != nil {
+			return value, nil
+		}
+	}
 	kind, payload, _, found, err := page.Leaf(f.body).FindAt(f.i, key, b.tx)
 	if !found || err != nil {
 		return nil, err
@@ -79,14 +84,15 @@ func (b *Bucket) valueIn(f *lookup, key []byte) ([]byte, error) {
 }
 
 // lead leads the lookups of g down to their leaves. Each step is done for all of them before the next, so that what it loads
-// comes while it goes on with the others; the loops are short, because a processor looks ahead a few hundred instructions only.
+// comes while it goes on with the others; the loops that wait for memory are short, because a processor looks ahead a few hundred
+// instructions only.
 func (b *Bucket) lead(g []lookup, keys [][]byte) {
 	for j := range g {
 		g[j] = lookup{ref: b.hdr.Root, born: b.born, body: b.inline}
 	}
 	if b.hdr.Root != 0 {
 		for level := b.read(g, -1); level > 0; level = b.read(g, level-1) {
-			b.choose(g, keys)
+			b.choose(g, keys, level)
 			b.tx.fetch(g)
 		}
 	}
@@ -95,11 +101,13 @@ func (b *Bucket) lead(g []lookup, keys [][]byte) {
 			f.i = page.Leaf(f.body).Guess(keys[j])
 		}
 	}
+	var sum byte
 	for j := range g {
 		if f := &g[j]; f.body != nil {
-			b.tx.touched += page.Leaf(f.body).Touch(f.i, f.i+1)
+			sum += page.Leaf(f.body).Touch(f.i, f.i+1)
 		}
 	}
+	b.tx.touched += sum
 }
 
 // read reads the page that each lookup has come to. All are at that level; -1 for the root, whose level is not known. It
@@ -110,71 +118,84 @@ func (b *Bucket) read(g []lookup, level int) (at int) {
 		if f.body == nil && level >= 0 {
 			continue
 		}
-		pg, err := b.tx.node(f.ref, b.hdr.Tree, level, f.born)
-		if err != nil {
-			b.tx.fail(err)
-			f.body = nil
-			continue
+		body, lv, by := b.tx.seen(f.ref.Page(), b.hdr.Tree, level, f.born)
+		if body == nil {
+			pg, err := b.tx.node(f.ref, b.hdr.Tree, level, f.born)
+			if err != nil {
+				b.tx.fail(err)
+				f.body = nil
+				continue
+			}
+			body, lv, by = page.Body(pg), int(page.Level(pg)), page.Born(pg)
 		}
-		f.body, f.born, at = page.Body(pg), page.Born(pg), int(page.Level(pg))
+		f.body, f.born, at = body, by, lv
 	}
 	return at
 }
 
-// choose leads each lookup from a branch to its child.
-func (b *Bucket) choose(g []lookup, keys [][]byte) {
-	t := b.tx
-	for j := range g {
-		if f := &g[j]; f.body != nil {
-			f.i = page.Branch(f.body).Guess(keys[j])
-		}
-	}
-	for j := range g {
-		if f := &g[j]; f.body != nil {
-			t.touched += page.Branch(f.body).Touch(f.i - 1)
-		}
+// choose leads each lookup from a branch, of that level, to its child. Nearly all branches are parents of leaves: of them, the cells are
+// loaded first.
+func (b *Bucket) choose(g []lookup, keys [][]byte, level int) {
+	if level == 1 {
+		b.touchCells(g, keys)
 	}
 	for j := range g {
 		f := &g[j]
 		if f.body == nil {
 			continue
 		}
-		i, err := page.Branch(f.body).SearchAt(f.i, keys[j], t)
-		if err != nil {
-			t.fail(err)
-			f.body = nil
-			continue
+		next, _, ok := page.Branch(f.body).Route(keys[j])
+		if !ok {
+			var err error
+			if next, err = b.route(f.ref, level, f.born, keys[j]); err != nil {
+				b.tx.fail(err)
+				f.body = nil
+				continue
+			}
 		}
-		f.ref = page.Branch(f.body).Child(i)
+		f.ref = next
 	}
 }
 
-// fetch asks for the pages that g has come to, all at once: the device for what may not be in memory, and then the memory.
+// touchCells loads the cell where each lookup finds its child.
+func (b *Bucket) touchCells(g []lookup, keys [][]byte) {
+	for j := range g {
+		if f := &g[j]; f.body != nil {
+			f.i = page.Branch(f.body).Guess(keys[j])
+		}
+	}
+	var sum byte
+	for j := range g {
+		if f := &g[j]; f.body != nil {
+			sum += page.Branch(f.body).Touch(f.i - 1)
+		}
+	}
+	b.tx.touched += sum
+}
+
+// fetch asks for the pages that g has come to, all at once: the memory for those that were verified, and the device first for the others, or
+// all while it is slow.
 func (t *Tx) fetch(g []lookup) {
 	var offs [groupKeys]int64
+	var sum byte
 	n := 0
 	for j := range g {
 		f := &g[j]
 		no := f.ref.Page()
-		if f.body == nil || f.ref.Dirty() || !t.inside(no, 1) {
-			continue
-		}
-		if t.cold || !t.verified.has(no) {
+		switch {
+		case f.body == nil || !t.inside(no, 1): // or a dirty page
+		case t.cold || !t.verified.has(no):
 			offs[n] = int64(no) << t.shift
 			n++
+		default:
+			sum += headSum(t.raw(no, 1))
 		}
 	}
 	if n > 1 {
 		_ = t.snap.mapping.WillNeedEach(offs[:n], 1<<t.shift) // a hint: without it they are read one after the other
 	}
-	for j := range g {
-		f := &g[j]
-		no := f.ref.Page()
-		if f.body == nil || f.ref.Dirty() || !t.inside(no, 1) {
-			continue
-		}
-		b := t.raw(no, 1)
-		t.touched += b[0]
-		t.touchHead(page.Body(b))
+	for _, off := range offs[:n] {
+		sum += headSum(t.data[off:])
 	}
+	t.touched += sum
 }

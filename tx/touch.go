@@ -33,6 +33,12 @@ func (t *Tx) touchHead(body []byte) {
 	t.touched += q[line] + q[line+cacheLine] + q[line+2*cacheLine] + q[line+3*cacheLine]
 }
 
+// headSum returns the sum of a byte of each of the lines of page b that touchHead loads, and of the first.
+func headSum(b []byte) byte {
+	q := (*[5 * cacheLine]byte)(b)
+	return q[0] + q[cacheLine] + q[2*cacheLine] + q[3*cacheLine] + q[4*cacheLine]
+}
+
 // touchLeaf loads what l uses of its page.
 func (t *Tx) touchLeaf(l page.Leaf) {
 	slots, cells := l.Parts()
