@@ -79,6 +79,32 @@ func TestLoadInRandomOrderFillsLeaves(t *testing.T) {
 	t.Logf("file %d, %.4f times the data", db.size(), float64(db.size())/float64(n*116))
 }
 
+// TestAnAgedFileKeepsToItsSlack changes a database at random, in small commits, many more than there are between two checkpoints: with the
+// free pages, the commit records and what the last commits have replaced the file is never more than Options.Slack says.
+func TestAnAgedFileKeepsToItsSlack(t *testing.T) {
+	n := sized(400_000, 100_000)
+	for _, perTx := range []int{1, n / 5000} {
+		db := open(t, quick)
+		loadPairs(db, n, func(i int) int { return i })
+		db.replaceRandom(n, perTx, n/50)
+		high := int64(0)
+		for range 10 {
+			db.replaceRandom(n, perTx, n/200)
+			high = max(high, db.size())
+		}
+		used := int64(0)
+		db.view(func(b *mmdb.Bucket) error {
+			s := b.Stats()
+			used = s.LeafAlloc + s.BranchAlloc
+			return nil
+		})
+		t.Logf("%d keys, %d in a commit: the file has up to %.4f times the pages in use", n, perTx, float64(high)/float64(used))
+		if used > 4<<20 && float64(high) > 1.5*float64(used) {
+			t.Errorf("%d keys, %d in a commit: the file has up to %d bytes, %.4f times its pages in use", n, perTx, high, float64(high)/float64(used))
+		}
+	}
+}
+
 func TestRolledBackSpillLeavesNoTrace(t *testing.T) {
 	opts := quick
 	opts.MaxDirty = 1 << 20

@@ -41,11 +41,13 @@ func (l *List) Alloc(units []uint32, dst []page.No, limit page.No) ([]page.No, e
 	if total == 0 {
 		return dst, nil
 	}
+	a := allocation{l: l, units: units, base: l.highWater, runs: l.runs[:0]}
+	a.hide()
+	defer a.show()
 	if p, ok := l.oneRun(total); ok {
 		l.free.remove(Extent{p, total})
 		return layOut(units, dst, p), nil
 	}
-	a := allocation{l: l, units: units, base: l.highWater, runs: l.runs[:0]}
 	dst, err := a.place(dst, total-singles, singles, limit)
 	l.runs = a.runs[:0]
 	return dst, err
@@ -69,6 +71,8 @@ type allocation struct {
 	runs  []Extent  // extents taken for single pages
 	base  page.No   // where the units go that fit nowhere
 	rest  uint64    // pages of those units
+
+	hidden Extent // free pages that are set aside (Reserve)
 }
 
 // place finds places for all units, of which several hold multi pages in all, and
@@ -109,11 +113,12 @@ func (a *allocation) placeMulti(pages uint64) {
 			continue
 		}
 		e, fits := l.bestFit(uint64(u))
-		if !fits {
+		if fits {
+			l.free.remove(Extent{e.Page, uint64(u)})
+		} else if e, fits = a.takeReserve(uint64(u)); !fits {
 			a.rest += uint64(u)
 			continue
 		}
-		l.free.remove(Extent{e.Page, uint64(u)})
 		a.first[i] = e.Page
 	}
 	// A unit that is left is longer than the tail, so all of the tail is used.
@@ -157,6 +162,9 @@ func (a *allocation) takeSingles(n uint64, limit page.No) {
 			}
 		}
 		if longest == 0 {
+			if a.show() {
+				continue
+			}
 			break
 		}
 		from := len(a.runs)

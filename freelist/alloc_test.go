@@ -155,3 +155,58 @@ func (c *committer) commit(t testing.TB) {
 	c.freed = NormalizePending(c.freed)
 	c.l.AddPending(c.freed)
 }
+
+// What is set aside is for units of several pages, and for single ones only when the rest is used up.
+func TestReserveIsForUnitsOfSeveralPages(t *testing.T) {
+	free := func() *List {
+		l := used(100)
+		for _, e := range []Extent{{20, 10}, {40, 3}, {50, 2}, {60, 1}} {
+			l.Return(e)
+		}
+		l.SetTarget(100)
+		l.Reserve(Extent{20, 10})
+		return l
+	}
+	singles := func(n int) []uint32 { return slices.Repeat([]uint32{1}, n) }
+	for _, c := range []struct {
+		what  string
+		units []uint32
+		want  []page.No
+		high  page.No
+	}{
+		{"single pages go elsewhere", singles(3), []page.No{40, 41, 42}, 100},
+		{"into short runs too", singles(6), []page.No{40, 41, 42, 50, 51, 60}, 100},
+		{"and there at last", singles(7), []page.No{20, 40, 41, 42, 50, 51, 60}, 100},
+		{"a unit that fits elsewhere", []uint32{2}, []page.No{50}, 100},
+		{"a unit that does not", append(singles(2), 8), []page.No{50, 51, 20}, 100},
+		{"a unit that is too long", []uint32{11}, []page.No{100}, 111},
+	} {
+		l := free()
+		pages := l.FreePages()
+		at, err := l.Alloc(c.units, nil, 0)
+		if err != nil || !slices.Equal(at, c.want) || l.HighWater() != c.high {
+			t.Errorf("%s: %v, high water %d, %v; want %v", c.what, at, l.HighWater(), err, c.want)
+		}
+		for i, p := range at {
+			l.Return(Extent{p, uint64(c.units[i])})
+		}
+		if l.CutTo(100); l.FreePages() != pages {
+			t.Errorf("%s: %d free pages, before %d", c.what, l.FreePages(), pages)
+		}
+		validate(t, l)
+	}
+}
+
+func TestAnAllocationThatFailsLeavesTheReserve(t *testing.T) {
+	l := used(100)
+	l.Return(Extent{20, 10})
+	l.SetTarget(100)
+	l.Reserve(Extent{20, 10})
+	if at, err := l.Alloc([]uint32{9, 2}, nil, 100); err != ErrFull || len(at) != 0 || l.FreePages() != 10 {
+		t.Errorf("%v, %v, %d free pages", at, err, l.FreePages())
+	}
+	validate(t, l)
+	if at, err := l.Alloc([]uint32{9, 1}, nil, 100); err != nil || !slices.Equal(at, []page.No{20, 29}) {
+		t.Errorf("%v, %v", at, err)
+	}
+}

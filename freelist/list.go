@@ -38,6 +38,8 @@ type List struct {
 
 	newest page.Commit // the highest commit number seen, for CheckpointBound
 
+	reserve Extent // see Reserve
+
 	runs []Extent // buffer of Alloc
 	hand page.No  // how many chunks Sparsest has looked at
 

@@ -178,6 +178,13 @@ func (s *simulation) write(freed int) []Extent {
 			units[i] = 1 + s.rng.Uint32N(4)
 		}
 	}
+	s.l.SetTarget(0)
+	if s.rng.IntN(2) == 0 {
+		s.l.SetTarget(s.l.HighWater() + page.No(s.rng.IntN(8)))
+	}
+	if s.rng.IntN(4) == 0 {
+		s.l.Reserve(Extent{simFirst + page.No(s.rng.IntN(60)), s.rng.Uint64N(4)})
+	}
 	at, err := s.l.Alloc(units, nil, 0)
 	if err != nil {
 		s.t.Fatal(err)

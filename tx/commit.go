@@ -99,6 +99,7 @@ func (w *writer) takeOff(f *flight, rec *page.Record, link page.Link) {
 	f.old = w.slots[f.slot]
 	w.slots[f.slot] = metaSlot{valid: true, meta: f.meta}
 	if rec.Checkpoint {
+		w.space.Reserve(w.st.extentOf(w.chain[0])) // for the next one: there may be no other run that is as long
 		w.chain, w.chainPages = w.chain[:0], 1
 		w.addCut(rec.Prev.Commit)
 	} else {

@@ -62,6 +62,9 @@ func (w *writer) extend(need int64, small bool) error {
 	var err error
 	if small {
 		to = from + min(max(growMin, from/growShare), growMax)
+		if goal := int64(w.goal) << w.st.shift; goal >= need {
+			to = min(to, goal)
+		}
 		to = max(need, to&^int64(w.st.pageSize-1))
 		if m := w.st.opts.MaxSize; m > 0 {
 			to = max(need, min(to, m&^int64(w.st.pageSize-1)))

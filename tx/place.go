@@ -59,16 +59,14 @@ type placed struct {
 // slackPause is how many allocations make do with free pages after the file could not grow.
 const slackPause = 256
 
-// aim returns up to where the file may grow so that units find long runs; zero when it shall not.
+// aim returns up to where the file may grow so that units find long runs; zero when it shall not. The slack is room for commit records
+// too, and for what the newest commits have replaced, an eighth of it: what readers hold back comes on top.
 func (w *writer) aim(units []uint32) page.No {
 	used, n := w.space.UsedPages(), uint64(0)
 	for _, u := range units {
 		n += uint64(u)
 	}
-	slack := w.st.opts.Slack
-	if n > used/largeShare {
-		slack = min(slack, largeSlack)
-	}
+	slack, pending := w.st.opts.Slack, w.space.PendingPages()
 	if used < slackMin || slack <= 1 {
 		return 0
 	}
@@ -76,5 +74,13 @@ func (w *writer) aim(units []uint32) page.No {
 		w.noSlack--
 		return 0
 	}
-	return w.st.first + page.No(float64(used)*slack) + page.No(w.space.PendingPages())
+	if n > used/largeShare {
+		return w.st.first + page.No(float64(used)*min(slack, largeSlack)) + page.No(pending)
+	}
+	data := float64(used - min(used, w.recordPages()+uint64(w.st.first))) // the metas are part of the file too
+	own := uint64(data * (slack - 1) / 8)
+	return page.No(data*slack) + page.No(pending-min(pending, own))
 }
+
+// recordPages returns the number of pages of the commit records since the last checkpoint, that one included.
+func (w *writer) recordPages() uint64 { return w.chainPages - 1 + w.st.extentOf(w.chain[0]).Len }

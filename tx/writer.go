@@ -40,6 +40,7 @@ type writer struct {
 	modest    bool               // the function frees as much as it writes, and its space is being secured
 	shown     bool               // the function has spilled, and its caller may have slices of what it spilled
 	noSlack   int                // so often the file does not grow for the sake of long runs
+	goal      page.No            // up to where it may grow for that (aim)
 	broken    error              // a change of the function failed half way: it can't commit
 	mark      mark               // where the function began
 	finger    finger
@@ -266,6 +267,7 @@ func (w *writer) alloc(units []uint32, limit page.No) ([]page.No, error) {
 func (w *writer) allocTo(units []uint32, limit, target page.No) ([]page.No, error) {
 	old, before := w.space.HighWater(), len(w.taken)
 	w.space.SetTarget(target)
+	w.goal = target
 	nos, err := w.space.Alloc(units, w.places[:0], limit)
 	if err != nil {
 		return nil, err
