@@ -49,7 +49,7 @@ func (l *List) Alloc(units []uint32, dst []page.No, limit page.No) ([]page.No, e
 		return layOut(units, dst, p), nil
 	}
 	dst, err := a.place(dst, total-singles, singles, limit)
-	l.runs = a.runs[:0]
+	l.runs, l.hotRuns = a.runs[:0], a.hot[:0]
 	return dst, err
 }
 
@@ -73,6 +73,11 @@ type allocation struct {
 	rest  uint64    // pages of those units
 
 	hidden Extent // free pages that are set aside (Reserve)
+
+	hotFrom, hotTo int      // units whose single pages are hot, so many
+	hotPages       uint64   //
+	hot            []Extent // extents of the zone taken for them
+	from           page.No  // the end of the zone: other pages go behind it
 }
 
 // place finds places for all units, of which several hold multi pages in all, and
@@ -82,10 +87,11 @@ func (a *allocation) place(dst []page.No, multi, singles uint64, limit page.No) 
 	dst = slices.Grow(dst, len(a.units))[:n+len(a.units)]
 	a.first = dst[n:]
 	clear(a.first)
+	a.enter()
 	if multi > 0 {
 		a.placeMulti(multi)
 	}
-	a.takeSingles(singles, limit)
+	a.takeSingles(singles-a.takeHot(), limit)
 	if a.rest > 0 && a.base+page.No(a.rest) > limit {
 		a.undo()
 		return dst[:n], ErrFull
@@ -99,7 +105,7 @@ func (a *allocation) place(dst []page.No, multi, singles uint64, limit page.No) 
 // raise, together with the free tail of the file.
 func (a *allocation) placeMulti(pages uint64) {
 	l := a.l
-	together, ok := l.bestFit(pages)
+	together, ok := l.bestFit(pages, a.from)
 	if ok {
 		l.free.remove(Extent{together.Page, pages})
 	}
@@ -112,7 +118,7 @@ func (a *allocation) placeMulti(pages uint64) {
 			together.Page += page.No(u)
 			continue
 		}
-		e, fits := l.bestFit(uint64(u))
+		e, fits := l.bestFit(uint64(u), a.from)
 		if fits {
 			l.free.remove(Extent{e.Page, uint64(u)})
 		} else if e, fits = a.takeReserve(uint64(u)); !fits {
@@ -145,9 +151,9 @@ func (a *allocation) takeSingles(n uint64, limit page.No) {
 		few = 2 + n/shortShare
 	}
 	for raised := false; n > 0; {
-		longest := l.free.longest()
+		longest := l.free.longest(a.from)
 		if longest >= n {
-			p, _ := l.oneRun(n)
+			p, _ := a.oneRun(n)
 			l.free.remove(Extent{p, n})
 			a.runs = append(a.runs, Extent{p, n})
 			n = 0
@@ -162,7 +168,8 @@ func (a *allocation) takeSingles(n uint64, limit page.No) {
 			}
 		}
 		if longest == 0 {
-			if a.show() {
+			if a.from > 0 || a.show() {
+				a.from = 0
 				continue
 			}
 			break
@@ -180,11 +187,11 @@ func (a *allocation) takeSingles(n uint64, limit page.No) {
 // takeRuns takes free runs of at least so many pages, but less than n in all, and at most so many runs. It returns how many
 // pages it took.
 func (a *allocation) takeRuns(least, n, most uint64) (taken uint64) {
-	if n <= fewPages {
+	if n <= fewPages && a.from == 0 {
 		return a.l.whole.take(a, least, n, most)
 	}
 	from := len(a.runs)
-	a.l.free.each(least, func(e Extent) bool {
+	a.l.free.each(a.from, least, func(e Extent) bool {
 		if e.Len > n-taken || uint64(len(a.runs)-from) == most {
 			return false
 		}
@@ -210,20 +217,37 @@ func (a *allocation) raiseFor(n uint64, end page.No) uint64 {
 
 // placeSingles hands the pages of the taken extents to the single units, in order.
 func (a *allocation) placeSingles() {
-	run := 0
-	var used uint64
+	hot, cold := pageWalk{runs: a.hot}, pageWalk{runs: a.runs}
 	for i, u := range a.units {
 		if u > 1 {
 			continue
 		}
-		if run == len(a.runs) {
-			return
+		if i >= a.hotFrom && i < a.hotTo {
+			if a.first[i] = hot.next(); a.first[i] != 0 {
+				continue
+			}
 		}
-		a.first[i] = a.runs[run].Page + page.No(used)
-		if used++; used == a.runs[run].Len {
-			run, used = run+1, 0
-		}
+		a.first[i] = cold.next()
 	}
+}
+
+// A pageWalk yields the pages of runs one after the other.
+type pageWalk struct {
+	runs []Extent
+	used uint64 // pages of the first
+}
+
+// next returns the next page, zero at the end.
+func (w *pageWalk) next() page.No {
+	if len(w.runs) == 0 {
+		return 0
+	}
+	e := w.runs[0]
+	p := e.Page + page.No(w.used)
+	if w.used++; w.used == e.Len {
+		w.runs, w.used = w.runs[1:], 0
+	}
+	return p
 }
 
 // raise places the units that are left behind the data.
@@ -247,6 +271,9 @@ func (a *allocation) undo() {
 	l := a.l
 	if a.base < l.highWater {
 		l.free.add(Extent{a.base, uint64(l.highWater - a.base)})
+	}
+	for _, e := range a.hot {
+		l.free.add(e)
 	}
 	for _, e := range a.runs {
 		l.free.add(e)

@@ -84,27 +84,57 @@ func validateSet(t testing.TB, s *pageSet) {
 	var pages, longest uint64
 	var runs int
 	var all []Extent
-	s.each(1, func(e Extent) bool {
+	s.each(0, 1, func(e Extent) bool {
 		runs, pages, longest = runs+1, pages+e.Len, max(longest, e.Len)
 		all = append(all, e)
 		return true
 	})
-	if s.runs != runs || s.pages != pages || s.longest() != longest {
-		t.Fatalf("%d runs, %d pages, the longest %d; counted %d, %d, %d", s.runs, s.pages, s.longest(), runs, pages, longest)
+	if s.runs != runs || s.pages != pages || s.longest(0) != longest {
+		t.Fatalf("%d runs, %d pages, the longest %d; counted %d, %d, %d", s.runs, s.pages, s.longest(0), runs, pages, longest)
 	}
 	validateSums(t, s)
 	for _, least := range []uint64{2, 3, 5, 8, 16, 64, 65, 100, 128, 300, 5000} {
 		want := slices.DeleteFunc(slices.Clone(all), func(e Extent) bool { return e.Len < least })
 		var got []Extent
-		s.each(least, func(e Extent) bool { got = append(got, e); return true })
+		s.each(0, least, func(e Extent) bool { got = append(got, e); return true })
 		if !slices.Equal(got, want) {
 			t.Fatalf("runs of at least %d: %v, want %v", least, got, want)
 		}
+	}
+	for _, from := range []page.No{wordPages, 3 * wordPages, groupPages - wordPages, groupPages, groupPages + wordPages, blockPages - groupPages,
+		blockPages, blockPages + groupPages + wordPages} {
+		validateFrom(t, s, all, from)
 	}
 	for _, e := range all {
 		if !s.all(e) || s.begin(e.End()-1) != e.Page || s.has(e.End()) || s.has(e.Page-1) {
 			t.Fatalf("%v is not a run", e)
 		}
+	}
+}
+
+// validateFrom compares the runs of s behind from with those of all.
+func validateFrom(t testing.TB, s *pageSet, all []Extent, from page.No) {
+	t.Helper()
+	var longest uint64
+	for _, least := range []uint64{1, 2, 8, 64, 5000} {
+		var got, want []Extent
+		for _, e := range all {
+			if e.End() <= from {
+				continue
+			}
+			e = Extent{max(e.Page, from), uint64(e.End() - max(e.Page, from))}
+			longest = max(longest, e.Len)
+			if e.Len >= least {
+				want = append(want, e)
+			}
+		}
+		s.each(from, least, func(e Extent) bool { got = append(got, e); return true })
+		if !slices.Equal(got, want) {
+			t.Fatalf("runs of at least %d behind %d: %v, want %v", least, from, got, want)
+		}
+	}
+	if got := s.longest(from); got != longest {
+		t.Fatalf("the longest run behind %d has %d pages, want %d", from, got, longest)
 	}
 }
 

@@ -23,7 +23,7 @@ func (l *List) AppendCheckpoint(commit page.Commit, extra []Pending, free, pendi
 func (l *List) appendFree(extra []Pending, dst []byte) []byte {
 	if !slices.ContainsFunc(extra, func(p Pending) bool { return p.Born == p.Died }) { // the usual case
 		at := page.No(0)
-		l.free.each(1, func(e Extent) bool {
+		l.free.each(0, 1, func(e Extent) bool {
 			dst = appendExtent(dst, at, e)
 			at = e.End()
 			return true
@@ -50,7 +50,7 @@ func (l *List) appendFree(extra []Pending, dst []byte) []byte {
 			}
 		}
 	}
-	l.free.each(1, func(e Extent) bool {
+	l.free.each(0, 1, func(e Extent) bool {
 		extraBefore(e.Page)
 		put(e)
 		return true

@@ -9,11 +9,11 @@ import (
 // manyRuns is how many runs bestFit compares at most.
 const manyRuns = 8
 
-// bestFit returns the shortest free run of at least n pages, the one that stands first in the file when there are
+// bestFit returns the shortest free run of at least n pages behind from, the one that stands first in the file when there are
 // several. In a large file it is the shortest of the first that are long enough.
-func (l *List) bestFit(n uint64) (e Extent, ok bool) {
+func (l *List) bestFit(n uint64, from page.No) (e Extent, ok bool) {
 	seen := 0
-	l.free.each(n, func(f Extent) bool {
+	l.free.each(from, n, func(f Extent) bool {
 		if !ok || f.Len < e.Len {
 			e, ok = f, true
 		}
@@ -39,7 +39,7 @@ type runCache struct {
 // look makes c the first free runs of at least n pages.
 func (c *runCache) look(s *pageSet, n uint64) {
 	c.runs, c.least = c.runs[:0], n
-	s.each(n, func(e Extent) bool {
+	s.each(0, n, func(e Extent) bool {
 		c.runs = append(c.runs, e)
 		return len(c.runs) < nearRuns
 	})
@@ -69,12 +69,12 @@ func (c *runCache) fit(s *pageSet, n uint64) int {
 // oneRun returns where n pages can go in one piece.
 func (l *List) oneRun(n uint64) (page.No, bool) {
 	if n > fewPages {
-		e, ok := l.bestFit(n)
+		e, ok := l.bestFit(n, 0)
 		return e.Page, ok
 	}
 	i := l.near.fit(&l.free, n)
 	if i < 0 {
-		if l.free.longest() < n {
+		if l.free.longest(0) < n {
 			return 0, false
 		}
 		l.near.look(&l.free, n)
@@ -84,6 +84,15 @@ func (l *List) oneRun(n uint64) (page.No, bool) {
 	p := e.Page
 	e.Page, e.Len = p+page.No(n), e.Len-n
 	return p, true
+}
+
+// oneRun returns where n pages go in one piece. There is a run that is long enough.
+func (a *allocation) oneRun(n uint64) (p page.No, ok bool) {
+	if a.from == 0 {
+		return a.l.oneRun(n)
+	}
+	e, ok := a.l.bestFit(n, a.from)
+	return e.Page, ok
 }
 
 // take takes free runs for a commit of few pages, as allocation.takeRuns does, out of those that were seen. It returns how many pages it took.

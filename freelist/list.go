@@ -38,7 +38,10 @@ type List struct {
 
 	newest page.Commit // the highest commit number seen, for CheckpointBound
 
-	reserve Extent // see Reserve
+	reserve Extent   // see Reserve
+	hot     [2]int   // which units of the next Alloc are hot (SetHot)
+	zone    page.No  // hot pages are put in front of it, others behind
+	hotRuns []Extent // buffer of Alloc
 
 	runs []Extent // buffer of Alloc
 	hand page.No  // how many chunks Sparsest has looked at
@@ -78,7 +81,7 @@ func (l *List) PendingPages() uint64 { return l.pending.pages }
 func (l *List) FreeExtents() int { return l.free.runs }
 
 // HasRun reports whether there is a free extent of at least n pages.
-func (l *List) HasRun(n uint64) bool { return n <= l.free.pages && (n == 1 || l.free.longest() >= n) }
+func (l *List) HasRun(n uint64) bool { return n <= l.free.pages && (n == 1 || l.free.longest(0) >= n) }
 
 // UsedPages returns the number of pages in use.
 func (l *List) UsedPages() uint64 {
@@ -88,7 +91,7 @@ func (l *List) UsedPages() uint64 {
 // Free yields the free extents in the order of their pages. The list must not be
 // changed meanwhile.
 func (l *List) Free() iter.Seq[Extent] {
-	return func(yield func(Extent) bool) { l.free.each(1, yield) }
+	return func(yield func(Extent) bool) { l.free.each(0, 1, yield) }
 }
 
 // PendingExtentsSeq yields the pending extents in the order of their pages, those that

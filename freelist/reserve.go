@@ -5,6 +5,13 @@ package freelist
 // large as it may become (SetTarget) single pages use up all long runs, and every checkpoint would make it longer.
 func (l *List) Reserve(e Extent) { l.reserve = e }
 
+// ReserveRun reserves n pages of a free run that has as many, if there is one.
+func (l *List) ReserveRun(n uint64) {
+	if e, ok := l.bestFit(n, 0); ok {
+		l.reserve = Extent{e.Page, n}
+	}
+}
+
 // hide takes what is set aside out of the free pages, if all of it is free, for the time of an allocation.
 func (a *allocation) hide() {
 	l := a.l

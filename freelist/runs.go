@@ -6,12 +6,12 @@ import (
 	"mmdb/page"
 )
 
-// each yields the maximal runs of at least n pages (n > 0) in the order of their pages, until yield returns false.
-// The set must not change meanwhile. Parts without such a run are passed over.
-func (s *pageSet) each(n uint64, yield func(Extent) bool) {
-	w := runWalk{least: n, yield: yield}
-	for i, b := range s.blocks {
-		if b != nil && b.pages > 0 {
+// each yields the maximal runs of at least n pages (n > 0) in the order of their pages, until yield returns false. Pages before from, a
+// multiple of 64, count as absent. The set must not change meanwhile. Parts without such a run are passed over.
+func (s *pageSet) each(from page.No, n uint64, yield func(Extent) bool) {
+	w := runWalk{from: from, least: n, yield: yield}
+	for i := uint64(from) / blockPages; i < uint64(len(s.blocks)); i++ {
+		if b := s.blocks[i]; b != nil && b.pages > 0 {
 			w.block(b, page.No(i)*blockPages)
 		}
 		if w.done {
@@ -23,6 +23,7 @@ func (s *pageSet) each(n uint64, yield func(Extent) bool) {
 
 // A runWalk joins the runs of neighbouring parts.
 type runWalk struct {
+	from  page.No
 	least uint64
 	open  Extent // the run that may go on
 	yield func(Extent) bool
@@ -62,13 +63,14 @@ func (w *runWalk) ends(p page.No, n uint64, s summary) bool {
 
 func (w *runWalk) block(b *block, p page.No) {
 	if b.pages == blockPages {
-		w.add(p, blockPages)
+		skip := max(p, w.from) - p
+		w.add(p+skip, blockPages-uint64(skip))
 		return
 	}
-	if w.least > 1 && w.ends(p, blockPages, b.summary()) {
+	if p >= w.from && w.least > 1 && w.ends(p, blockPages, b.summary()) {
 		return
 	}
-	for i := range b.used {
+	for i := int((max(p, w.from) - p) / groupPages); i < b.used; i++ {
 		if g := &b.groups[i]; g.pages > 0 {
 			w.group(g, p+page.No(i)*groupPages)
 		}
@@ -79,14 +81,16 @@ func (w *runWalk) block(b *block, p page.No) {
 }
 
 func (w *runWalk) group(g *group, p page.No) {
+	skip := max(p, w.from) - p
 	if g.pages == groupPages {
-		w.add(p, groupPages)
+		w.add(p+skip, groupPages-uint64(skip))
 		return
 	}
-	if w.least > 1 && w.ends(p, groupPages, g.summary()) {
+	if skip == 0 && w.least > 1 && w.ends(p, groupPages, g.summary()) {
 		return
 	}
-	for _, x := range g.words {
+	p += skip
+	for _, x := range g.words[skip/wordPages:] {
 		if x == ^uint64(0) {
 			w.add(p, wordPages)
 			x = 0
@@ -132,17 +136,32 @@ func (g *group) summary() summary {
 	g.stale = false
 	f := fold{}
 	for _, x := range g.words {
-		switch x {
-		case 0:
-			f.add(wordPages, summary{})
-		case ^uint64(0):
-			f.add(wordPages, summary{wordPages, wordPages, wordPages})
-		default:
-			f.add(wordPages, summary{uint32(bits.TrailingZeros64(^x)), uint32(bits.LeadingZeros64(^x)), longestIn(x, f.sum.longest)})
-		}
+		f.add(wordPages, summaryOf(x, f.sum.longest))
 	}
 	g.sum = f.end()
 	return g.sum
+}
+
+// summaryOf returns the summary of a word; its longest run is left out if it is not longer than known.
+func summaryOf(x uint64, known uint32) summary {
+	switch x {
+	case 0:
+		return summary{}
+	case ^uint64(0):
+		return summary{wordPages, wordPages, wordPages}
+	}
+	return summary{uint32(bits.TrailingZeros64(^x)), uint32(bits.LeadingZeros64(^x)), longestIn(x, known)}
+}
+
+// known returns the summary of any group.
+func (g *group) known() summary {
+	switch g.pages {
+	case 0:
+		return summary{}
+	case groupPages:
+		return fullGroup.sum
+	}
+	return g.summary()
 }
 
 // longestIn returns the length of the longest run in x if it is longer than known.
@@ -165,14 +184,7 @@ func (b *block) summary() summary {
 	b.stale = false
 	f := fold{}
 	for i := range b.used {
-		switch g := &b.groups[i]; g.pages {
-		case 0:
-			f.add(groupPages, summary{})
-		case groupPages:
-			f.add(groupPages, fullGroup.sum)
-		default:
-			f.add(groupPages, g.summary())
-		}
+		f.add(groupPages, b.groups[i].known())
 	}
 	if n := uint32(blockGroups - b.used); n > 0 {
 		f.add(n*groupPages, summary{})
@@ -181,18 +193,43 @@ func (b *block) summary() summary {
 	return b.sum
 }
 
-// longest returns the length of the longest run.
-func (s *pageSet) longest() uint64 {
+// summaryFrom returns the summary of the block as if its pages before from, a multiple of 64, were absent.
+func (b *block) summaryFrom(from page.No) summary {
+	f := fold{}
+	f.add(uint32(from), summary{})
+	for p := from; p < blockPages; {
+		g := &b.groups[p/groupPages]
+		if p%groupPages == 0 {
+			f.add(groupPages, g.known())
+			p += groupPages
+			continue
+		}
+		x := uint64(0)
+		if g.words != nil {
+			x = g.words[p/wordPages%groupWords]
+		}
+		f.add(wordPages, summaryOf(x, f.sum.longest))
+		p += wordPages
+	}
+	return f.end()
+}
+
+// longest returns the length of the longest run behind from, a multiple of 64.
+func (s *pageSet) longest(from page.No) uint64 {
 	var longest, open uint64
-	for _, b := range s.blocks {
+	for i := uint64(from) / blockPages; i < uint64(len(s.blocks)); i++ {
+		b, skip := s.blocks[i], max(from, page.No(i)*blockPages)-page.No(i)*blockPages
 		switch {
 		case b == nil || b.pages == 0:
 			open = 0
 		case b.pages == blockPages:
-			open += blockPages
+			open += blockPages - uint64(skip)
 			longest = max(longest, open)
 		default:
 			sum := b.summary()
+			if skip > 0 {
+				sum = b.summaryFrom(skip)
+			}
 			longest = max(longest, open+uint64(sum.head), uint64(sum.longest))
 			open = uint64(sum.tail)
 		}

@@ -66,6 +66,7 @@ func (w *writer) writeGroup(g *group) (err error) {
 		w.freed = w.freed[:0]
 	}
 	space := w.recordSpace(&rec, w.unitPages())
+	w.space.SetHot(w.leaves, len(w.units))
 	nos, err := w.place(append(w.lens, space))
 	if err != nil {
 		return err

@@ -62,7 +62,7 @@ func (w *writer) extend(need int64, small bool) error {
 	var err error
 	if small {
 		to = from + min(max(growMin, from/growShare), growMax)
-		if goal := int64(w.goal) << w.st.shift; goal >= need {
+		if goal := int64(w.goal) << w.st.shift; goal >= need-need/64 {
 			to = min(to, goal)
 		}
 		to = max(need, to&^int64(w.st.pageSize-1))

@@ -26,10 +26,12 @@ const slackMin = 1024
 // gather makes w.units the dirty pages under ref in the order in which they are placed.
 func (w *writer) gather(ref page.Ref) {
 	w.units, w.lens, w.levels, w.dirtySlots = w.units[:0], w.lens[:0], w.levels[:0], w.dirtySlots[:0]
+	w.leaves = 0
 	if !ref.Dirty() {
 		return
 	}
 	w.collect(ref)
+	w.leaves = len(w.units)
 	last := len(w.units) - 1 // the root of all, which changes in every commit: it is last here too
 	top := slices.Max(w.levels)
 	if top == 0 {
@@ -46,6 +48,9 @@ func (w *writer) gather(ref page.Ref) {
 				w.units[at], w.lens[at] = p.unit, p.len
 				at++
 			}
+		}
+		if level == 0 {
+			w.leaves = at
 		}
 	}
 }

@@ -23,6 +23,7 @@ func (w *writer) loadSpace(m *page.Meta) error {
 	if err := space.SetHighWater(m.HighWater); err != nil {
 		return err
 	}
+	space.ReserveRun(w.st.extentOf(links[0]).Len) // for the next checkpoint
 	w.space = space
 	w.countSpace()
 	return nil

@@ -52,6 +52,7 @@ type writer struct {
 	lens     []uint32
 	units    []uint32
 	levels   []uint8 // of units
+	leaves   int     // units in front of the first branch
 	ordered  []placed
 	batch    batch
 	chunks   []freelist.Chunk
