@@ -112,8 +112,18 @@ func (l *List) CheckpointBound(extraCount int) int {
 	free, pending := uint64(l.free.runs), uint64(l.pendingCount())
 	n := extentBound(free, min(free, l.free.pages-free), extra, hw)
 	n += extentBound(pending, min(pending, l.pending.pages/2), extra, hw) // some may touch and become one
-	widest := uvarintLen(min(uint64(l.newest), math.MaxUint64-boundAhead) + boundAhead)
-	return int(n + (pending+extra)*2*widest)
+	return int(n + (pending+extra)*2*l.widestCommit())
+}
+
+// FreedBound returns an upper bound of the bytes that AppendFreed would append for count extents, under the same conditions.
+func (l *List) FreedBound(count int) int {
+	n := uint64(count)
+	return int(extentBound(0, 0, n, uint64(l.highWater)) + n*l.widestCommit())
+}
+
+// widestCommit is the most bytes that the distance of two commits takes.
+func (l *List) widestCommit() uint64 {
+	return uvarintLen(min(uint64(l.newest), math.MaxUint64-boundAhead) + boundAhead)
 }
 
 // extentBound bounds the bytes of count extents, at most long of which have several pages, and extra ones more,

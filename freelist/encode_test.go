@@ -121,7 +121,7 @@ func TestLoadCheckpointRefusesContradictions(t *testing.T) {
 	}
 }
 
-// TestCheckpointBoundHolds compares the bound with the size for lists of all shapes,
+// TestCheckpointBoundHolds compares the bounds with the sizes for lists of all shapes,
 // also when pages are allocated between the two.
 func TestCheckpointBoundHolds(t *testing.T) {
 	rng := newRand(t)
@@ -148,7 +148,7 @@ func TestCheckpointBoundHolds(t *testing.T) {
 				l.Return(e)
 			}
 		}
-		bound := l.CheckpointBound(len(extra))
+		bound, freedBound := l.CheckpointBound(len(extra)), l.FreedBound(len(extra))
 		if _, err := l.Alloc([]uint32{1, 5, 1, 1, 30, 2}, nil, 0); err != nil && hw < maxPages-100 {
 			t.Fatal(err)
 		}
@@ -156,6 +156,12 @@ func TestCheckpointBoundHolds(t *testing.T) {
 		free, pending := l.AppendCheckpoint(commit, extra, nil, nil)
 		if n := len(free) + len(pending); n > bound {
 			t.Fatalf("%d bytes for %d free and %d pending extents, bound %d", n, l.FreeExtents(), l.pendingCount(), bound)
+		}
+		for i := range extra {
+			extra[i].Died = commit
+		}
+		if n := len(AppendFreed(nil, extra, commit)); n > freedBound {
+			t.Fatalf("%d bytes for %d freed extents, bound %d", n, len(extra), freedBound)
 		}
 	}
 }

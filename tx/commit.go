@@ -56,7 +56,7 @@ func (w *writer) writeGroup(g *group) (err error) {
 		w.gather(g.root.Root)
 	}
 	rec := page.Record{PageSize: uint32(w.st.pageSize), Salt: w.st.salt, Commit: g.last, Prev: w.chain[len(w.chain)-1], NextTree: w.nextTree,
-		Checkpoint: w.checkpointDue()}
+		Checkpoint: g.checkpoint}
 	if err := w.endFreed(&rec); err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (w *writer) writeGroup(g *group) (err error) {
 		w.space.Reclaim(nil)
 		w.freed = w.freed[:0]
 	}
-	space := w.recordSpace(&rec, w.unitPages())
+	space := w.recordSpace(rec.Checkpoint, len(w.freed), len(rec.Freed), w.unitPages())
 	w.space.SetHot(w.leaves, len(w.units))
 	nos, err := w.place(append(w.lens, space))
 	if err != nil {
@@ -161,13 +161,13 @@ const (
 	chainFew    = 4  // so few
 )
 
-// checkpointDue reports whether the next record should be a checkpoint. While lazy commits are not durable one wins nothing: the records
-// before it are still needed, and so is all that the commit before it had (cuts).
-func (w *writer) checkpointDue() bool {
+// checkpointDue reports whether the record of the next commit should be a checkpoint. While lazy commits are not durable, one of a lazy commit
+// wins nothing: the records before it are still needed, and so is all that the commit before it had (cuts).
+func (w *writer) checkpointDue(lazy bool) bool {
 	if w.st.sabotaged(EagerCheckpoint) {
 		return len(w.chain) >= 4
 	}
-	if w.st.window.base() != w.tip.meta.Commit && w.group != nil && !w.group.durable {
+	if lazy && w.st.window.base() != w.tip.meta.Commit {
 		return w.chainPages >= chainMax
 	}
 	due := max(chainMin, chainFactor*w.space.CheckpointBound(len(w.freed))>>w.st.shift)
@@ -213,16 +213,26 @@ func (w *writer) unitPages() (n uint64) {
 	return n
 }
 
-// recordSpace returns how many pages to set aside for rec before its last sections are known, when the commit writes so many pages.
-func (w *writer) recordSpace(rec *page.Record, pages uint64) uint32 {
-	n := page.RecordHeaderSize + len(rec.Freed) + spareRuns
+// recordSpace returns how many pages to set aside for a record before its last sections are known: when so many extents are freed,
+// which take so many bytes, and so many pages are written.
+func (w *writer) recordSpace(checkpoint bool, freed, freedBytes int, pages uint64) uint32 {
+	n := page.RecordHeaderSize + freedBytes + spareRuns
 	if !w.spilled && pages<<w.st.shift <= oneFlushMax {
 		n += int(pages) * page.ChecksumSize
 	}
-	if rec.Checkpoint {
-		n += w.space.CheckpointBound(len(w.freed))
+	if checkpoint {
+		n += w.space.CheckpointBound(freed)
 	}
 	return page.RunPages(n, w.st.pageSize)
+}
+
+// mostRecordSpace is the most that recordSpace can ask for when the open group is sealed, with so many pages.
+func (w *writer) mostRecordSpace(checkpoint bool, pages uint64) uint32 {
+	freed := len(w.freed)
+	if checkpoint {
+		freed += len(w.chain)
+	}
+	return w.recordSpace(checkpoint, freed, w.space.FreedBound(freed), pages)
 }
 
 // writeRecord completes rec with what was written and writes it at page no, where space pages are set aside, or

@@ -17,15 +17,16 @@ import (
 
 // A group is the functions that one commit makes durable.
 type group struct {
-	cond    sync.Cond   // on Store.flushMu: for the fields below
-	lead    bool        // one of those who wait is asked to seal it
-	done    bool        // it is published, or has failed
-	err     error       // why it failed
-	size    int         // functions in it; protected by the writer lock, like what follows
-	last    page.Commit // the id of the newest: the number of the commit
-	root    page.Bucket // the state that they left
-	durable bool        // one of them is to be durable when it returns
-	reserve bool        // one of them frees as much as it writes, and may use the pages that are kept for such
+	cond       sync.Cond   // on Store.flushMu: for the fields below
+	lead       bool        // one of those who wait is asked to seal it
+	done       bool        // it is published, or has failed
+	err        error       // why it failed
+	size       int         // functions in it; protected by the writer lock, like what follows
+	last       page.Commit // the id of the newest: the number of the commit
+	root       page.Bucket // the state that they left
+	durable    bool        // one of them is to be durable when it returns
+	checkpoint bool        // its record is to be a checkpoint: there is space for it
+	reserve    bool        // one of them frees as much as it writes, and may use the pages that are kept for such
 }
 
 // groupMax bounds the bytes of changed pages in an open group: beyond it, the next function waits until it is sealed.

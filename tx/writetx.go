@@ -3,8 +3,6 @@ package tx
 import (
 	"context"
 	"errors"
-
-	"mmdb/page"
 )
 
 // beginWrite takes the writer lock and starts a transaction on top of all that ran before. One that is alone in its commit
@@ -224,15 +222,16 @@ func (t *Tx) join() (changed bool, err error) {
 	if !t.root.dirty && len(w.taken) == w.mark.taken {
 		return false, nil
 	}
-	if err := t.secureSpace(); err != nil {
+	g := w.group
+	checkpoint := w.checkpointDue(t.durability != Durable && (g == nil || !g.durable))
+	if err := t.secureSpace(checkpoint); err != nil {
 		return false, err
 	}
-	g := w.group
 	if g == nil {
 		g = st.newGroup()
 	}
 	g.size++
-	g.last, g.root = t.commit, t.root.hdr
+	g.last, g.root, g.checkpoint = t.commit, t.root.hdr, checkpoint
 	g.durable = g.durable || t.durability == Durable
 	g.reserve = g.reserve || w.limit() > 0 && w.growsNothing()
 	w.group = g
@@ -245,11 +244,11 @@ func (t *Tx) join() (changed bool, err error) {
 
 // secureSpace makes sure that the open group will find its places in the file with t in it, so that a full disk or database
 // fails only the function that was too much (I7). Where there is plenty nothing needs to be tried.
-func (t *Tx) secureSpace() error {
+func (t *Tx) secureSpace(checkpoint bool) error {
 	w := t.w
-	rec := page.Record{Checkpoint: w.checkpointDue()}
-	space := w.recordSpace(&rec, uint64(w.dirty.used()>>t.shift)) + uint32(len(w.freed)*freedMax>>t.shift)
-	need := uint64(w.dirty.used()>>t.shift) + uint64(space)
+	pages := uint64(w.dirty.used() >> t.shift)
+	space := w.mostRecordSpace(checkpoint, pages)
+	need := pages + uint64(space)
 	limit, high := w.limit(), w.space.HighWater()
 	if limit == 0 || w.space.FreePages()+uint64(max(limit, high)-high) >= need+w.reserve(limit) {
 		tail := uint64(w.fileSize>>t.shift) - uint64(high)
@@ -278,9 +277,6 @@ func (w *writer) growsNothing() bool {
 	}
 	return !w.spilled && (w.dirty.used()-w.mark.dirty)>>w.st.shift <= freed
 }
-
-// freedMax is the most bytes that a freed extent takes in a commit record.
-const freedMax = 30
 
 // bothErrors joins the error of a function and the one of the state that it has read.
 func bothErrors(err, base error) error {
