@@ -41,13 +41,26 @@ func (l *List) Alloc(units []uint32, dst []page.No, limit page.No) ([]page.No, e
 	if total == 0 {
 		return dst, nil
 	}
-	a := allocation{l: l, units: units, base: l.highWater, runs: l.runs[:0]}
+	a := allocation{l: l, units: units, base: l.highWater}
 	a.hide()
-	defer a.show()
+	apart := a.hidden.Len > 0
+	dst, err := a.alloc(dst, total, singles, limit)
+	a.show()
+	if err != nil && (apart || a.hotPages > 0) { // it may do where nothing stands apart
+		a = allocation{l: l, units: units, base: l.highWater}
+		dst, err = a.alloc(dst, total, singles, limit)
+	}
+	return dst, err
+}
+
+// alloc is Alloc for total pages, of which singles are units of their own.
+func (a *allocation) alloc(dst []page.No, total, singles uint64, limit page.No) ([]page.No, error) {
+	l := a.l
 	if p, ok := l.oneRun(total); ok {
 		l.free.remove(Extent{p, total})
-		return layOut(units, dst, p), nil
+		return layOut(a.units, dst, p), nil
 	}
+	a.runs = l.runs[:0]
 	dst, err := a.place(dst, total-singles, singles, limit)
 	l.runs, l.hotRuns = a.runs[:0], a.hot[:0]
 	return dst, err

@@ -115,3 +115,28 @@ func TestZoneYieldsWhenPagesAreShort(t *testing.T) {
 		validate(t, g.l)
 	}
 }
+
+// In a full file nothing stands apart: what fits somewhere is placed, whatever is hot or set aside.
+func TestAFullFileHasNoZone(t *testing.T) {
+	for _, reserve := range []Extent{{}, {Page: 60, Len: 2}} {
+		l := used(6000)
+		l.Return(Extent{2, 126}) // the zone
+		for p := page.No(1000); p < 2000; p += 2 {
+			l.Return(Extent{p, 1})
+		}
+		l.SetTarget(l.HighWater())
+		l.Reserve(reserve)
+		units := append(slices.Repeat([]uint32{1}, 130), 3)
+		l.SetHot(110, 130)
+		to, err := l.Alloc(units, nil, l.HighWater())
+		if err != nil {
+			t.Fatalf("reserve %v: %v", reserve, err)
+		}
+		if to[130] >= 128 {
+			t.Errorf("reserve %v: the run in page %d", reserve, to[130])
+		}
+		if l.FreePages() != 626-133 {
+			t.Errorf("%d free pages", l.FreePages())
+		}
+	}
+}
