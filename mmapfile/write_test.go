@@ -5,6 +5,7 @@ package mmapfile
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -310,4 +311,27 @@ func TestStartLeavesTheFileAsItIs(t *testing.T) {
 	}
 	must(t, f.Close())
 	f.Start(0, 1) // of a closed file: nothing
+}
+
+func TestLargeWritesTakeOneCallAndOthersManySmallOnes(t *testing.T) {
+	var r recorder
+	f := openTemp(t, Options{Seam: r.seam})
+	var bufs [][]byte
+	for i := range 5 {
+		bufs = append(bufs, pattern(68<<10, byte(i)))
+	}
+	r.ops = nil
+	must(t, f.WriteLarge(bufs, 8192))
+	must(t, f.WriteAt(bufs, 8192+5*68<<10))
+	want := []string{"write 8192+348160 = 348160 <nil>"}
+	for i := range 5 {
+		want = append(want, fmt.Sprintf("write %d+69632 = 69632 <nil>", 8192+(5+i)*68<<10))
+	}
+	if got := strings.Join(r.ops, "\n"); got != strings.Join(want, "\n") {
+		t.Error(got)
+	}
+	all := bytes.Join(bufs, nil)
+	if got := contents(t, f)[8192:]; !bytes.Equal(got, append(all, all...)) {
+		t.Error("wrong contents")
+	}
 }

@@ -276,7 +276,7 @@ func (w *writer) writeRecord(rec *page.Record, no page.No, space uint32) (page.L
 	clear(run[page.RunHeaderSize:])
 	rec.Encode(page.RunPayload(run))
 	sum := page.Seal(run, w.st.salt)
-	if err := w.batch.room(no, size); err != nil {
+	if err := w.batch.room(no, size, false); err != nil {
 		return page.Link{}, err
 	}
 	w.batch.add(run)

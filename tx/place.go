@@ -7,8 +7,8 @@ import (
 )
 
 // What bounds random writes is how many separate runs reach the device. So a commit's pages are ordered such that
-// those which die together stand together: leaves first, in key order, then branches level by level. Branches change
-// in nearly every commit; where they stand there is soon a free run again. And the file may be larger than what is in
+// those which die together stand together: runs of large values first, then leaves, both in key order, then branches level by level.
+// Branches change in nearly every commit; where they stand there is soon a free run again. And the file may be larger than what is in
 // use, so that there are free runs: in a full one every page would go into a hole of its own.
 
 // defaultSlack is Options.Slack when it is zero, for commits of less than one in largeShare of the pages in use. Larger ones
@@ -25,7 +25,7 @@ const slackMin = 1024
 
 // gather makes w.units the dirty pages under ref in the order in which they are placed.
 func (w *writer) gather(ref page.Ref) {
-	w.units, w.lens, w.levels, w.dirtySlots = w.units[:0], w.lens[:0], w.levels[:0], w.dirtySlots[:0]
+	w.units, w.lens, w.ranks, w.dirtySlots = w.units[:0], w.lens[:0], w.ranks[:0], w.dirtySlots[:0]
 	w.leaves = 0
 	if !ref.Dirty() {
 		return
@@ -33,32 +33,32 @@ func (w *writer) gather(ref page.Ref) {
 	w.collect(ref)
 	w.leaves = len(w.units)
 	last := len(w.units) - 1 // the root of all, which changes in every commit: it is last here too
-	top := slices.Max(w.levels)
-	if top == 0 {
-		return
-	}
+	top := slices.Max(w.ranks)
 	w.ordered = w.ordered[:0]
 	for i, u := range w.units[:last] {
-		w.ordered = append(w.ordered, placed{u, w.lens[i], w.levels[i]})
+		w.ordered = append(w.ordered, placed{u, w.lens[i], w.ranks[i]})
 	}
 	at := 0
-	for level := range top + 1 {
+	for rank := range top + 1 {
 		for _, p := range w.ordered {
-			if p.level == level {
+			if p.rank == rank {
 				w.units[at], w.lens[at] = p.unit, p.len
 				at++
 			}
 		}
-		if level == 0 {
+		if rank == leafRank && top > leafRank {
 			w.leaves = at
 		}
 	}
 }
 
+// leafRank is the rank of a leaf; a run has a lower one, and a branch a higher.
+const leafRank = 1
+
 // placed is a unit on its way to its place in the order.
 type placed struct {
 	unit, len uint32
-	level     uint8
+	rank      uint8
 }
 
 // slackPause is how many allocations make do with free pages after the file could not grow.

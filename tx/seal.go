@@ -63,7 +63,11 @@ func (w *writer) add(ref page.Ref) {
 	buf := w.dirty.page(ref)
 	w.units = append(w.units, ref.Index())
 	w.lens = append(w.lens, uint32(len(buf)>>w.st.shift))
-	w.levels = append(w.levels, page.Level(buf))
+	rank := uint8(0)
+	if page.KindOf(buf) != page.KindOverflow {
+		rank = leafRank + page.Level(buf)
+	}
+	w.ranks = append(w.ranks, rank)
 }
 
 // number gives the collected units their page numbers.
@@ -110,18 +114,19 @@ type batch struct {
 	at   page.No // where the first goes
 	next page.No // where the next must go to belong to it
 	size int     // bytes of them
+	long bool    // they are large runs: those are written together, and nothing else with them
 	used int     // bytes of w.buf
 
 	waiting int // bytes that were written since the last Start
 }
 
-// room writes what was gathered if n bytes at page no can't go with it.
-func (b *batch) room(no page.No, n int) error {
-	if no != b.next || b.size+n > batchSize {
+// room writes what was gathered if n bytes at page no can't go with it. long says that they are a large run.
+func (b *batch) room(no page.No, n int, long bool) error {
+	if no != b.next || b.size+n > batchSize || long != b.long {
 		if err := b.flush(); err != nil {
 			return err
 		}
-		b.at, b.next = no, no
+		b.at, b.next, b.long = no, no, long
 	}
 	return nil
 }
@@ -145,11 +150,12 @@ func (w *writer) writeUnits() error {
 	for _, u := range w.units {
 		e := &w.dirty.entries[u]
 		no := e.number
-		if err := b.room(no, len(e.buf)); err != nil {
+		long := len(e.buf) >= largeRun && page.KindOf(e.buf) == page.KindOverflow
+		if err := b.room(no, len(e.buf), long); err != nil {
 			return err
 		}
 		dst := e.buf
-		if len(e.buf) < largeRun || page.KindOf(e.buf) != page.KindOverflow {
+		if !long {
 			dst = w.buf[b.used : b.used+len(e.buf)]
 			b.used += len(e.buf)
 		}
@@ -168,7 +174,11 @@ func (b *batch) flush() error {
 		return nil
 	}
 	b.w.st.counts.writes.Add(1)
-	err := b.w.st.file.WriteAt(b.w.bufs, int64(b.at)<<b.w.st.shift)
+	write := b.w.st.file.WriteAt
+	if b.long {
+		write = b.w.st.file.WriteLarge
+	}
+	err := write(b.w.bufs, int64(b.at)<<b.w.st.shift)
 	if narrow { // see Tx.forget
 		clear(b.w.bufs)
 	}

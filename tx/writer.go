@@ -51,7 +51,7 @@ type writer struct {
 	places   []page.No
 	lens     []uint32
 	units    []uint32
-	levels   []uint8 // of units
+	ranks    []uint8 // of units: 0 for a run, or leafRank and the level of the page
 	leaves   int     // units in front of the first branch
 	ordered  []placed
 	batch    batch
