@@ -41,6 +41,12 @@ func (l *List) Alloc(units []uint32, dst []page.No, limit page.No) ([]page.No, e
 	if total == 0 {
 		return dst, nil
 	}
+	if total <= fewPages { // the usual case: what is set aside was hidden when runs were looked for
+		if p, ok := l.nearRun(total); ok {
+			l.free.remove(Extent{p, total})
+			return layOut(units, dst, p), nil
+		}
+	}
 	a := allocation{l: l, units: units, base: l.highWater}
 	a.hide()
 	apart := a.hidden.Len > 0

@@ -72,13 +72,19 @@ func (l *List) oneRun(n uint64) (page.No, bool) {
 		e, ok := l.bestFit(n, 0)
 		return e.Page, ok
 	}
+	p, ok := l.nearRun(n)
+	if !ok && l.free.longest(0) >= n {
+		l.near.look(&l.free, n)
+		p, ok = l.nearRun(n)
+	}
+	return p, ok
+}
+
+// nearRun is oneRun for few pages, among the runs that were seen.
+func (l *List) nearRun(n uint64) (page.No, bool) {
 	i := l.near.fit(&l.free, n)
 	if i < 0 {
-		if l.free.longest(0) < n {
-			return 0, false
-		}
-		l.near.look(&l.free, n)
-		i = l.near.fit(&l.free, n)
+		return 0, false
 	}
 	e := &l.near.runs[i]
 	p := e.Page
