@@ -25,6 +25,8 @@ func (l *List) Alloc(units []uint32, dst []page.No, limit page.No) ([]page.No, e
 	if limit == 0 || limit > maxPages {
 		limit = maxPages
 	}
+	hot := l.hot
+	l.hot = [2]int{} // it is said for one allocation, whatever becomes of it
 	var total, singles uint64
 	for _, u := range units {
 		if u == 0 {
@@ -47,7 +49,7 @@ func (l *List) Alloc(units []uint32, dst []page.No, limit page.No) ([]page.No, e
 			return layOut(units, dst, p), nil
 		}
 	}
-	a := allocation{l: l, units: units, base: l.highWater}
+	a := allocation{l: l, units: units, base: l.highWater, hotFrom: hot[0], hotTo: hot[1]}
 	a.hide()
 	apart := a.hidden.Len > 0
 	dst, err := a.alloc(dst, total, singles, limit)

@@ -25,8 +25,7 @@ func (l *List) SetHot(from, to int) { l.hot = [2]int{from, to} }
 // enter finds out how many pages are hot, and brings the zone to its size.
 func (a *allocation) enter() {
 	l, n := a.l, uint64(0)
-	from, to := l.hot[0], l.hot[1]
-	l.hot = [2]int{}
+	from, to := a.hotFrom, a.hotTo
 	size := uint64(l.highWater - l.first)
 	if to-from < hotMin || l.target == 0 {
 		return
@@ -39,7 +38,7 @@ func (a *allocation) enter() {
 	if n < hotMin || n > size/hotShare {
 		return
 	}
-	a.hotFrom, a.hotTo, a.hotPages = from, to, n
+	a.hotPages = n
 	free := uint64(0)
 	for p := page.No(0); p < l.zone; p += wordPages {
 		free += uint64(bits.OnesCount64(l.free.word(p)))

@@ -140,3 +140,23 @@ func TestAFullFileHasNoZone(t *testing.T) {
 		}
 	}
 }
+
+// SetHot is for the next allocation only, also when that one takes a single run.
+func TestHotUnitsAreForgotten(t *testing.T) {
+	for _, n := range []int{32, 200} {
+		l := withFree(5000, Extent{10, 200}, Extent{300, 1}, Extent{302, 1})
+		l.SetTarget(5000)
+		l.SetHot(10, n)
+		if _, err := l.Alloc(slices.Repeat([]uint32{1}, n), nil, 0); err != nil {
+			t.Fatal(err)
+		}
+		l.SetHot(100, 200)
+		if _, err := l.Alloc(nil, nil, 0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Alloc(slices.Repeat([]uint32{1}, 171), nil, 0); err != nil {
+			t.Fatal(err)
+		}
+		validate(t, l)
+	}
+}
