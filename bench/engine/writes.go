@@ -27,8 +27,8 @@ func init() {
 type Repeater interface {
 	// Record forgets what was written until now.
 	Record()
-	// Repeat does what was written since Record again. Nobody may use the store meanwhile.
-	Repeat() error
+	// Repeat does what was written since Record again, and reports whether there was anything. Nobody may use the store meanwhile.
+	Repeat() (bool, error)
 }
 
 // writesStore is a store of mmdb that records its calls.
@@ -70,19 +70,22 @@ func (w *writesStore) Record() {
 }
 
 // Repeat writes to each place what stands there, so that the database stays as it is.
-func (w *writesStore) Repeat() (err error) {
+func (w *writesStore) Repeat() (some bool, err error) {
 	w.mu.Lock()
 	calls := w.calls
 	w.calls = nil
 	w.mu.Unlock()
+	if len(calls) == 0 {
+		return false, nil
+	}
 	f, err := mmapfile.Open(w.path, mmapfile.Options{})
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	m, err := f.Map(mmapfile.MapOptions{})
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() { err = errors.Join(err, m.Unmap()) }()
 	r := repetition{file: f, mapping: m, beside: w.lazy}
@@ -90,10 +93,10 @@ func (w *writesStore) Repeat() (err error) {
 	defer func() { err = errors.Join(err, r.flushes.Wait()) }()
 	for _, c := range calls {
 		if err := r.do(c); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // A repetition repeats calls on a file.

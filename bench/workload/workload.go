@@ -157,14 +157,17 @@ func (v *env) counted(name string, fn func() (ops int, err error)) (err error) {
 	runtime.GC()
 	start, cpu := time.Now(), cpuTime()
 	ops, err := fn()
+	spent, used := time.Since(start), cpuTime()-cpu
 	if r != nil && err == nil {
 		start, cpu = time.Now(), cpuTime()
-		err = r.Repeat()
+		var some bool
+		if some, err = r.Repeat(); some {
+			spent, used = time.Since(start), cpuTime()-cpu
+		}
 	}
-	spent, cpu := time.Since(start), cpuTime()-cpu
 	if err == nil {
 		n := float64(max(ops, 1))
-		v.metrics = append(v.metrics, Metric{Name: name, Unit: "ns", Value: float64(spent) / n, CPU: float64(cpu) / n, Ops: ops})
+		v.metrics = append(v.metrics, Metric{Name: name, Unit: "ns", Value: float64(spent) / n, CPU: float64(used) / n, Ops: ops})
 	}
 	return err
 }
