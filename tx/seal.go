@@ -105,7 +105,8 @@ const batchSize = 1 << 20
 const largeRun = 64 << 10
 
 // startEvery is after how many bytes those that were written set out for the device, when the commit is to be flushed: it is busy then
-// while the next pages are copied and hashed, and the flush finds little left to do. Smaller commits leave it to their flush.
+// while the next pages are copied and hashed, and the flush finds little left to do. Smaller commits leave it to their flush. So do groups: sealing
+// makes the next functions wait, which go on beside a flush.
 const startEvery = 64 << 10
 
 // A batch gathers pages that stand one after the other in the file into one write.
@@ -187,7 +188,7 @@ func (b *batch) flush() error {
 	if err != nil {
 		return fmt.Errorf("write pages: %w", err)
 	}
-	if b.waiting >= startEvery && b.w.sealing && b.w.group.durable {
+	if g := b.w.group; b.waiting >= startEvery && b.w.sealing && g.durable && g.size == 1 {
 		b.waiting = 0
 		b.w.st.file.Start(0, int64(b.w.space.HighWater())<<b.w.st.shift)
 	}
