@@ -1,6 +1,9 @@
 package page
 
-import "bytes"
+import (
+	"bytes"
+	"math/bits"
+)
 
 // Branch is the body of a branch page. Slot numbers run from 0 to Count()-1 in
 // key order; slot 0 has no key and stands for all keys below slot 1's. A Branch
@@ -58,7 +61,7 @@ func (r Branch) Route(key []byte) (child Ref, i int, ok bool) {
 		return 0, 0, false
 	}
 	if p > 0 {
-		k := windowSlot(w, u-1+(u-2)>>63) // slot 0 has no key
+		k := windowSlot(w, u-1+(u-2)>>(bits.UintSize-1)) // slot 0 has no key
 		o := k.offset() + branchHeader
 		if k.size() > slotKeyMask || o+p > uint(len(r)) || !samePrefix(key, r[o:], p) {
 			return 0, 0, false

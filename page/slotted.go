@@ -3,6 +3,7 @@ package page
 import (
 	"bytes"
 	"encoding/binary"
+	"math/bits"
 )
 
 // slot is one slot of a body, as loaded.
@@ -116,7 +117,7 @@ func head(key []byte, p int) uint32 {
 // headNow is head for keys of headSize and more, without a branch: whether a key ends inside its head can't be foretold.
 func headNow(key []byte, p uint) uint32 {
 	short := int(p) - (len(key) - headSize) // as many bytes of the head are not there
-	short &^= short >> 63
+	short &^= short >> (bits.UintSize - 1)
 	o := p - uint(short)
 	return binary.BigEndian.Uint32(key[o:o+headSize:o+headSize]) << (8 * uint(short))
 }
