@@ -95,8 +95,8 @@ type allocation struct {
 
 	hidden Extent // free pages that are set aside (Reserve)
 
-	hotFrom, hotTo int      // units whose single pages are hot, so many
-	hotPages       uint64   //
+	hotFrom, hotTo int      // units whose single pages are hot (SetHot)
+	hotPages       uint64   // as many, if a zone is kept for them
 	hot            []Extent // extents of the zone taken for them
 	from           page.No  // the end of the zone: other pages go behind it
 }

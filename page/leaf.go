@@ -159,11 +159,11 @@ func (l Leaf) Item(i int) (key, value []byte, ok bool) {
 		return nil, nil, false
 	}
 	s := slotAt(l, i)
-	n := uint(s>>16) & 0xffff // length of the key if the flags above it are zero, which is CellValue
+	n := s.size() // with flags of zero, which is CellValue
 	if n-1 >= slotKeyMask {
 		return nil, nil, false
 	}
-	o := uint(s & 0xffff)
+	o := s.offset()
 	k := o + leafHeader
 	v := k + n
 	end := v + uint(le.Uint16(l[o:k:k]))
