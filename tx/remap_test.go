@@ -24,19 +24,7 @@ func openReserved(t *testing.T, reserve int64, opts Options) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := st.newMapping(reserve)
-	if err != nil {
-		t.Fatal(err)
-	}
-	old := st.mapping
-	st.mapping = m
-	st.maps.Store(&[]retiredMap{{m: m}})
-	st.verified = newBitmap(uint64(m.Reserved()) >> st.shift)
-	st.w.tip = st.newSnapshot(&st.published.Load().meta)
-	noError(t, st.show(st.w.tip))
-	if err := old.Unmap(); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, st.mapAgain(reserve))
 	t.Cleanup(func() {
 		checkStore(t, st)
 		if err := st.Close(); err != nil {
@@ -44,6 +32,22 @@ func openReserved(t *testing.T, reserve int64, opts Options) *Store {
 		}
 	})
 	return st
+}
+
+// mapAgain maps the file anew, with reserve bytes of address space, while no transaction is open.
+func (st *Store) mapAgain(reserve int64) error {
+	st.mu.Lock() // others may just be let in
+	defer st.mu.Unlock()
+	m, err := st.newMapping(reserve)
+	if err != nil {
+		return err
+	}
+	old := st.mapping
+	st.mapping = m
+	st.maps.Store(&[]retiredMap{{m: m}})
+	st.verified = newBitmap(uint64(m.Reserved()) >> st.shift)
+	st.w.tip = st.newSnapshot(&st.published.Load().meta)
+	return firstError(st.show(st.w.tip), old.Unmap())
 }
 
 // fillRound puts the pairs of a round: 100 values in leaves and a few in overflow runs.
