@@ -64,3 +64,19 @@ func TestAFailureIsNotHiddenByACommit(t *testing.T) {
 	wantKeys(t, a, 10)
 	wantKeys(t, b, 10)
 }
+
+// A Close that comes between the end of an Update and its look at who waits leaves nothing to give back.
+func TestNothingIsOfferedAfterClose(t *testing.T) {
+	a, _ := pair(t, quick())
+	lf := admitted(a)
+	noError(t, putKeys(a, 0, 10))
+	lf.words[atWant].Store(1)
+	a.mu.Lock()
+	w := a.w
+	a.closed, a.w = true, nil // as after Close, but for the lock file
+	a.mu.Unlock()
+	a.offerRole()
+	a.mu.Lock()
+	a.closed, a.w = false, w
+	a.mu.Unlock()
+}

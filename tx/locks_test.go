@@ -59,6 +59,9 @@ func TestExclusiveReadOnlyOpensShare(t *testing.T) {
 		all = append(all, st)
 	}
 	waited(t, path, false)
+	other := openStore(t, path, &Options{ReadOnly: true, Timeout: 50 * time.Millisecond}) // only writers are kept out
+	wantKeys(t, other, 50)
+	noError(t, other.Close())
 	for _, st := range all {
 		wantKeys(t, st, 50)
 		waited(t, path, false)

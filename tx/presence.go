@@ -49,13 +49,13 @@ func (st *Store) openExclusive() error {
 	return st.openAlone()
 }
 
-// lockUnshared keeps all others from writing to f; who only reads may share it.
+// lockUnshared keeps all others from writing to f; who only reads may share it: one without a lock file must find that nobody is present.
 func lockUnshared(f *mmapfile.File, timeout time.Duration) error {
 	timeout = openTimeout(timeout)
 	if err := f.LockPresence(false, timeout); err != nil || !mmapfile.ByteLocks {
 		return err
 	}
-	return f.LockWriter(false, timeout)
+	return firstError(f.LockWriter(false, timeout), f.UnlockPresence())
 }
 
 // openShared opens the database together with other processes.
@@ -150,6 +150,9 @@ func (st *Store) tryAlone() (ok bool, err error) {
 func (st *Store) tryStatic() (ok bool, err error) {
 	if busy, err := isTaken(st.locks.LockWriter(false, -1)); busy || err != nil {
 		return false, err
+	}
+	if held, err := st.locks.PresenceHeld(); held || err != nil { // they came meanwhile, and would wait for this one to write
+		return false, firstError(err, st.locks.UnlockWriter())
 	}
 	return true, st.openAlone()
 }

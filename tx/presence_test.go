@@ -484,6 +484,21 @@ func nobodysReader(t *testing.T, path string) *exec.Cmd {
 	return cmd
 }
 
+// A reader without a lock file that has found nobody, just before others came, keeps none of them from writing.
+func TestAReaderWithoutALockFileThatOthersCameBefore(t *testing.T) {
+	needByteLocks(t)
+	a := openStore(t, closedStore(t, 10), quick())
+	admitted(a)
+	f, err := mmapfile.Open(a.Path(), mmapfile.Options{ReadOnly: true})
+	noError(t, err)
+	st := &Store{path: a.Path(), file: f, locks: f, readOnly: true, opts: a.opts, log: a.log}
+	t.Cleanup(func() { noError(t, st.release()) })
+	if ok, err := st.tryStatic(); ok || err != nil {
+		t.Fatalf("it opened: %v %v", ok, err)
+	}
+	noError(t, putKeys(a, 10, 20))
+}
+
 // A reader that can't write to the lock file is refused while others have the database open. If nobody has, it reads, and nobody writes
 // meanwhile. If it may write to the lock file, it is a reader like others.
 func TestReaderWithoutTheRightToWrite(t *testing.T) {

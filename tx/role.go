@@ -277,7 +277,7 @@ func (st *Store) offerRole() {
 		return
 	}
 	defer st.mu.Unlock()
-	if st.quiet() {
+	if st.role.held && !st.closed && st.quiet() {
 		st.noteRole(st.giveRole())
 	}
 }
@@ -301,7 +301,7 @@ func (st *Store) watchRole(turn uint64) {
 		if !st.mu.TryLock() {
 			continue
 		}
-		if !st.role.held || st.role.turn != turn {
+		if !st.role.held || st.role.turn != turn || st.closed {
 			st.mu.Unlock()
 			return
 		}

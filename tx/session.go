@@ -123,9 +123,10 @@ func (st *Store) withoutSession(err error) error {
 // Elders are the read transactions that began before others were let in: in a table that others can't see. All of them read the same
 // commit, since nothing was written before. Slots of the shared table hold that commit while they last, as many as there are.
 type elders struct {
-	mu    sync.Mutex
-	table *readerTable
-	slots []*readerSlot
+	mu      sync.Mutex
+	table   *readerTable
+	slots   []*readerSlot
+	counted bool // no further one begins
 }
 
 // expect takes a slot for readers of commit n in the table old, before it is known whether there are any: nobody else is let in without.
@@ -142,6 +143,7 @@ func (e *elders) expect(old, shared *readerTable, n page.Commit) error {
 func (e *elders) count(shared *readerTable) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.counted = true
 	for e.table.open() > len(e.slots) {
 		slot, err := shared.find(e.slots[0].Load())
 		if err != nil {
@@ -151,12 +153,12 @@ func (e *elders) count(shared *readerTable) {
 	}
 }
 
-// settle gives back the slots of those that have ended, and returns how many are left.
+// settle gives back the slots of those that have ended, and returns how many are left. It may be called before count.
 func (e *elders) settle() (left int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if len(e.slots) == 0 {
-		return 0
+	if len(e.slots) == 0 || !e.counted {
+		return len(e.slots)
 	}
 	for open := e.table.open(); len(e.slots) > open; e.slots = e.slots[:len(e.slots)-1] {
 		e.slots[len(e.slots)-1].Store(0)

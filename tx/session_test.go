@@ -196,6 +196,35 @@ func TestReadersBeginWhileOthersAreLetIn(t *testing.T) {
 	}
 }
 
+// Who asks for figures just while others are let in does not make that forget a reader that begins at that moment.
+func TestFiguresWhileOthersAreLetIn(t *testing.T) {
+	needByteLocks(t)
+	path := closedStore(t, 500)
+	a := openEarly(t, path)
+	lf := a.pending
+	a.pending = nil
+	a.admission.Stop()
+	table, err := a.makeSession(lf) // as admit does, step by step
+	noError(t, err)
+	a.elders.settle() // as Stats does
+	r, err := a.Begin(false)
+	noError(t, err)
+	a.share(lf, table)
+	a.elders.settle()
+	a.elders.count(table)
+	noError(t, firstError(a.locks.LockPresence(false, -1), a.locks.UnlockWriter()))
+	a.mu.Unlock()
+	b := openStore(t, path, quick())
+	overwrite(t, b, 500)
+	noError(t, keysAre(r, 500))
+	for _, want := range []int{1, 0} {
+		if n := a.Stats().OpenReaders; n != want {
+			t.Errorf("%d readers are open, %d by the figures", want, n)
+		}
+		_ = r.Rollback()
+	}
+}
+
 // A program that ends before anybody was let in leaves the database and the lock file as any other does.
 func TestCloseBeforeOthersAreLetIn(t *testing.T) {
 	needByteLocks(t)
