@@ -198,12 +198,12 @@ func TestCursorDeleteDoesNotSkip(t *testing.T) {
 			db.update(func(b *mmdb.Bucket) error {
 				c := b.Cursor()
 				wantErr(t, "Delete before the first move", c.Delete(), mmdb.ErrCursorPosition)
-				start, step := c.First, c.Next
+				step := c.Next // the failed call has not placed it
 				if back {
-					start, step = c.Last, c.Prev
+					step = c.Prev
 				}
 				seen := 0
-				for k, _ := start(); k != nil; k, _ = step() {
+				for k, _ := step(); k != nil; k, _ = step() {
 					if seen++; seen%3 != 0 {
 						must(t, c.Delete())
 						wantErr(t, "second Delete", c.Delete(), mmdb.ErrCursorPosition)

@@ -257,6 +257,39 @@ func TestIterationsEndInAnyOrder(t *testing.T) {
 	must(t, db.Update(func(tx *mmdb.Tx) error { return look(tx.Bucket([]byte("b"))) }))
 }
 
+// An iterator that goes on after its transaction gives nothing, also when the file is not mapped any more.
+func TestALateNextGivesNothing(t *testing.T) {
+	for name, seq := range map[string]func(b *mmdb.Bucket) iter.Seq2[[]byte, []byte]{
+		"All":      (*mmdb.Bucket).All,
+		"Range":    func(b *mmdb.Bucket) iter.Seq2[[]byte, []byte] { return b.Range(nil, key(90)) },
+		"Prefix":   func(b *mmdb.Bucket) iter.Seq2[[]byte, []byte] { return b.Prefix(key(0)[:1]) },
+		"Backward": func(b *mmdb.Bucket) iter.Seq2[[]byte, []byte] { return b.Backward(nil, nil) },
+	} {
+		for before := range 5 {
+			for _, closed := range []bool{false, true} {
+				db := open(t, quick)
+				cursorKeys(db, 20)
+				var next func() ([]byte, []byte, bool)
+				var stop func()
+				must(t, db.View(func(tx *mmdb.Tx) error {
+					next, stop = iter.Pull2(seq(tx.Bucket([]byte("b"))))
+					for range before {
+						next()
+					}
+					return nil
+				}))
+				if closed {
+					must(t, db.Close())
+				}
+				if k, _, ok := next(); ok {
+					t.Errorf("%s: %q after the end", name, k)
+				}
+				stop()
+			}
+		}
+	}
+}
+
 // An iterator that is stopped after its transaction takes nothing from the one that came to its cursor.
 func TestALateStopHitsNobody(t *testing.T) {
 	db := open(t, quick)

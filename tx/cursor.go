@@ -192,6 +192,9 @@ func (c *Cursor) Delete() (err error) {
 	if err := c.b.mayWrite(); err != nil {
 		return err
 	}
+	if c.at == unset {
+		return ErrCursorPosition // and Prev still goes to the last item
+	}
 	if err := c.sync(false); err != nil {
 		return c.b.tx.changed(err)
 	}

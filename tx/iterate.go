@@ -102,7 +102,10 @@ func (c *Cursor) walk(k, v []byte, s bounds, back bool, yield func(k, v []byte) 
 
 // stretch is walk for the rest of a leaf, up to an item that is not a plain one. It returns false when the iteration is over.
 func (c *Cursor) stretch(s *bounds, back bool, yield func(k, v []byte) bool) bool {
-	f := c.run
+	f, t := c.run, c.b.tx
+	if t.done { // an iterator of iter.Pull
+		return false
+	}
 	l := f.leafBody()
 	step, last := 1, l.Count()-1
 	if back {
@@ -115,7 +118,7 @@ func (c *Cursor) stretch(s *bounds, back bool, yield func(k, v []byte) bool) boo
 		if !ok {
 			break
 		}
-		if !all && !s.hold(k) || !yield(k, v) {
+		if !all && !s.hold(k) || !yield(k, v) || t.done {
 			f.i = i
 			return false
 		}
