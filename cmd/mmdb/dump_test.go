@@ -199,6 +199,13 @@ func TestLmdbTools(t *testing.T) {
 		t.Error("a named plain bucket has a database= line")
 	}
 	throughLmdb(t, one, "-p")
+	var b bytes.Buffer
+	backslashes := []pairOf{{"", "after an escape", "\n" + `\a\\b\5c`}, {"", `k\`, `\`}, {"", "\n" + `k\n\`, ""}}
+	slices.SortFunc(backslashes, func(a, b pairOf) int { return strings.Compare(a.key, b.key) })
+	if err := writeDump(&b, backslashes, true); err != nil {
+		t.Fatal(err)
+	}
+	throughLmdb(t, b.String(), "-n") // mdb_dump -p does not escape them
 }
 
 // throughLmdb loads a dump with mdb_load, dumps it with mdb_dump, and loads that again.
@@ -206,6 +213,10 @@ func throughLmdb(t *testing.T, dump, flag string) {
 	t.Helper()
 	env := t.TempDir()
 	load := exec.Command("mdb_load", env)
+	if flag == "-n" { // a file, not a folder
+		env = filepath.Join(env, "file.mdb")
+		load = exec.Command("mdb_load", "-n", env)
+	}
 	load.Stdin = strings.NewReader(dump)
 	if out, err := load.CombinedOutput(); err != nil {
 		t.Fatalf("mdb_load: %v, %s", err, out)

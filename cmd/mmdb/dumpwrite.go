@@ -61,16 +61,13 @@ func (d *dumpWriter) end() error {
 	return err
 }
 
-// appendPrint appends b in the print form: ASCII as it is, a backslash doubled, any other
-// byte as a backslash and two hexadecimal digits.
+// appendPrint appends b in the print form: ASCII as it is, any other byte and the backslash as a backslash and two
+// hexadecimal digits. A doubled backslash is in the format too, but mdb_load of LMDB 0.9 loses it behind another escape.
 func appendPrint(dst, b []byte) []byte {
 	for _, c := range b {
-		switch {
-		case c == '\\':
-			dst = append(dst, '\\', '\\')
-		case c >= ' ' && c < 0x7f:
+		if c >= ' ' && c < 0x7f && c != '\\' {
 			dst = append(dst, c)
-		default:
+		} else {
 			dst = append(dst, '\\', hexDigits[c>>4], hexDigits[c&15])
 		}
 	}

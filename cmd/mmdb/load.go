@@ -41,7 +41,10 @@ A section with database=PATH goes into that bucket, a dump without a name into
 the bucket "main" or the one of --bucket. Keys that exist get the new value.
 All of it is one transaction: when anything is wrong with the dump, nothing at
 all is loaded. A file or bucket that is missing is an error, or made with
---create.`,
+--create.
+
+mdb_dump -p of LMDB 0.9 does not mark backslashes as such, so that they can't be
+told from escapes: dump without -p.`,
 		Example: `  mmdb load app.mmdb app.dump --create
   mdb_dump -n users.mdb | mmdb load app.mmdb --bucket users`,
 		Args: between(1, 2),
