@@ -30,11 +30,11 @@ import and other programs read.
 jsonl  An object a line: {"bucket":"a/b","key":"k","value":"v"}. What is not
        UTF-8 stands as "key:base64" or "value:base64". A line without a key
        gives the sequence of a bucket, or says that there is an empty one.
-csv    A line of names, then a line a key. When there are several buckets the
-       first column is their path. If any of the keys, or of the values, is not
-       UTF-8 or has control characters, all of them are in base64, and the
-       column is named key:base64 or value:base64. Sequences and empty buckets
-       can't be carried, and are told.
+csv    A line of names, then a line a key. The first column is the path of the
+       bucket, but for a BUCKET with nothing nested in it. If any of the keys,
+       or of the values, is not UTF-8 or has control characters, all of them
+       are in base64, and the column is named key:base64 or value:base64.
+       Sequences and empty buckets can't be carried, and are told.
 
 --encoding sets one form for all keys and values. The kind is told by the name
 of the output, or by --as; it is jsonl by default.`,
@@ -108,7 +108,7 @@ func (a *app) exportTo(tx *mmdb.Tx, path bucketPath, w *bufio.Writer, o exportOp
 		if err := e.walk(&survey); err != nil {
 			return err
 		}
-		out = newCSVWriter(w, &survey, o.encoding)
+		out = newCSVWriter(w, &survey, o.encoding, survey.buckets > 1 || len(path) == 0)
 	} else {
 		out = newJSONWriter(w, o.encoding)
 	}

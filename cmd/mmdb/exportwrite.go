@@ -2,6 +2,8 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -10,8 +12,11 @@ import (
 	"mmdb"
 )
 
-// errNotUTF8 is for bytes that --encoding utf-8 can't carry.
-var errNotUTF8 = errors.New("it is not UTF-8 (--encoding base64 or hex carries any bytes)")
+// errNotUTF8 and errLineEnd are for bytes that --encoding utf-8 can't carry.
+var (
+	errNotUTF8 = errors.New("it is not UTF-8 (--encoding base64 or hex carries any bytes)")
+	errLineEnd = errors.New("it has a carriage return before a line end, which readers of CSV drop (--encoding base64 or hex keeps it)")
+)
 
 // A jsonWriter writes JSON Lines. See jsonRow.
 type jsonWriter struct {
@@ -90,9 +95,9 @@ type csvWriter struct {
 	record     []string
 }
 
-// newCSVWriter writes the header of the CSV for what s has seen.
-func newCSVWriter(w *bufio.Writer, s *surveyor, e encoding) *csvWriter {
-	c := &csvWriter{w: csv.NewWriter(w), key: e, value: e, paths: s.buckets > 1}
+// newCSVWriter writes the header of the CSV for what s has seen. Without a column of paths the bucket has no name there.
+func newCSVWriter(w *bufio.Writer, s *surveyor, e encoding, paths bool) *csvWriter {
+	c := &csvWriter{w: csv.NewWriter(w), key: e, value: e, paths: paths}
 	if e == encodingAuto {
 		c.key, c.value = encodingUTF8, encodingUTF8
 		if s.binaryKeys {
@@ -118,10 +123,22 @@ func (c *csvWriter) bucket(path string, _ *mmdb.Bucket) error {
 }
 
 func (c *csvWriter) pair(key, value []byte) error {
-	if c.key == encodingUTF8 && !utf8.Valid(key) || c.value == encodingUTF8 && !utf8.Valid(value) {
-		return errNotUTF8
+	if err := cmp.Or(c.key.carries(key), c.value.carries(value)); err != nil {
+		return err
 	}
 	return c.w.Write(append(c.record, c.key.encode(key), c.value.encode(value)))
+}
+
+// carries returns an error if a cell of CSV in this encoding would not be read back as b.
+func (e encoding) carries(b []byte) error {
+	switch {
+	case e != encodingUTF8:
+	case !utf8.Valid(b):
+		return errNotUTF8
+	case bytes.Contains(b, []byte("\r\n")):
+		return errLineEnd
+	}
+	return nil
 }
 
 func (c *csvWriter) end() error {
