@@ -123,8 +123,7 @@ func (a *app) target(path, input string, force bool) (name string, free func(), 
 		return "", free, fmt.Errorf("%s: output and input are the same file", path)
 	}
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-		_, err := os.Stat(filepath.Dir(path))
-		return path, free, fileError(filepath.Dir(path), err)
+		return path, free, dirExists(filepath.Dir(path))
 	}
 	info, err := os.Stat(path)
 	switch {

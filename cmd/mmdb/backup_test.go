@@ -100,7 +100,7 @@ func TestBackupTargets(t *testing.T) {
 		}
 	}
 	wantError(t, exitError, []string{"dir: is a directory"}, "", "backup", "a.mmdb", "dir", "--force")
-	wantError(t, exitError, []string{"no/where", "no such file"}, "", "backup", "a.mmdb", "no/where/b.mmdb")
+	wantError(t, exitError, []string{"no/where", "no such directory"}, "", "backup", "a.mmdb", "no/where/b.mmdb")
 	wantError(t, exitError, []string{"dangling: exists already"}, "", "backup", "a.mmdb", "dangling")
 	wantError(t, exitError, []string{"text: exists already"}, "", "restore", "a.mmdb", "text")
 	for _, to := range []string{"empty", "text"} {

@@ -209,7 +209,6 @@ func TestUnknownBucketAndKey(t *testing.T) {
 	wantError(t, exitError, []string{"b/c is a bucket: delete it with --bucket"}, "", "del", "a.mmdb", "b", "c")
 	wantError(t, exitError, []string{"no bucket b/c/k (it is a key with a value)"}, "", "scan", "a.mmdb", "b/c/k")
 	wantError(t, exitError, []string{"b/c/k"}, "", "put", "a.mmdb", "b/c/k", "x", "y", "--create")
-	wantError(t, exitError, []string{"key"}, "", "put", "a.mmdb", "b", "", "y")
 	wantError(t, exitError, []string{"key"}, "", "put", "a.mmdb", "b", strings.Repeat("k", 32769), "y")
 	wantError(t, exitError, []string{"put key c into bucket b"}, "", "put", "a.mmdb", "b", "c", "y")
 }
@@ -236,8 +235,44 @@ func TestUsageErrors(t *testing.T) {
 		{"give either a KEY or --bucket", []string{"del", "a", "b"}},
 		{"give either a KEY or --bucket", []string{"del", "a", "b", "k", "--bucket"}},
 		{"either --list or --map", []string{"pages", "a", "--list", "--map"}},
+		{"either --json or a picture", []string{"map", "a", "-o", "a.png", "--json"}},
+		{"unknown command frobnicate (", []string{"help", "frobnicate"}},
+		{"unknown command", []string{"completion", "frobnicate"}},
+		{"the name of the command is empty", []string{""}},
+		{"the name of the file is empty: info FILE", []string{"info", ""}},
+		{"the key is empty", []string{"put", "a", "b", "", "v"}},
+		{"the key is empty", []string{"get", "a", "b", ""}},
+		{"the key is empty", []string{"del", "a", "b", ""}},
+		{"--depth is not negative", []string{"buckets", "a", "--depth", "-1"}},
+		{"--timeout is not negative", []string{"info", "a", "--timeout", "-1s"}},
+		{"--for is a time", []string{"torture", "--for", "0s"}},
 	} {
 		wantError(t, exitUsage, []string{c.want, "--help"}, "", c.args...)
+	}
+}
+
+// What would be made in a directory that is not there, or is none, is an error that names the directory, and no name that the
+// user did not give.
+func TestMissingDirectories(t *testing.T) {
+	t.Chdir(t.TempDir())
+	mustRun(t, "", "put", "a.mmdb", "b", "k", "v", "--create")
+	if err := os.WriteFile("text", []byte("text"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dump := mustRun(t, "", "dump", "a.mmdb")
+	for _, args := range [][]string{{"put", "no/x", "b", "k", "v", "--create"}, {"load", "no/x", "--create"}, {"dump", "a.mmdb", "-o", "no/x"},
+		{"import", "no/x", ".", "--create"}, {"export", "a.mmdb", "-o", "no/x"}, {"map", "a.mmdb", "-o", "no/x.png"}, {"backup", "a.mmdb", "no/x"},
+		{"restore", "a.mmdb", "no/x"}, {"salvage", "a.mmdb", "no/x"}, {"demo", ".", "--db", "no/x"}, {"bench", "--dir", "no"}, {"torture", "--dir", "no"}} {
+		wantError(t, exitError, []string{"mmdb: no: no such directory\n"}, dump, args...)
+	}
+	for _, args := range [][]string{{"dump", "a.mmdb", "-o", "text/x"}, {"bench", "--dir", "text"}, {"torture", "--dir", "text"}} {
+		wantError(t, exitError, []string{"mmdb: text: is not a directory\n"}, "", args...)
+	}
+	if err := os.Mkdir("locked", 0o500); err != nil {
+		t.Fatal(err)
+	}
+	if os.Getuid() != 0 { // who may write everywhere
+		wantError(t, exitError, []string{"create locked/x: permission denied"}, "", "dump", "a.mmdb", "-o", "locked/x")
 	}
 }
 

@@ -77,7 +77,7 @@ more than once, and leave the machine alone meanwhile.`,
 func (a *app) bench(o benchOptions) error {
 	dir, err := os.MkdirTemp(o.dir, ".mmdb-bench-*")
 	if err != nil {
-		return fileError(o.dir, err)
+		return makeError("a directory in "+o.dir, o.dir, err)
 	}
 	defer os.RemoveAll(dir)
 	b := &bench{a: a, o: o, dir: dir, path: filepath.Join(dir, "bench.mmdb")}

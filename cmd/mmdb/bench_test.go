@@ -55,7 +55,7 @@ func TestInterruptedBench(t *testing.T) {
 
 func TestBenchRefusesWhatItCannotDo(t *testing.T) {
 	t.Chdir(t.TempDir())
-	wantError(t, exitError, []string{"nowhere: no such file"}, "", "bench", "--dir", "nowhere")
+	wantError(t, exitError, []string{"nowhere: no such directory"}, "", "bench", "--dir", "nowhere")
 	for _, args := range [][]string{{"--keys", "3"}, {"--value", "-1"}, {"--for", "0s"}, {"extra"}} {
 		wantError(t, exitUsage, []string{"--help"}, "", append([]string{"bench"}, args...)...)
 	}

@@ -33,6 +33,9 @@ bucket's own tree, or "inline" when it is small and lives in its parent's page.`
 			if err != nil {
 				return err
 			}
+			if depth < 0 {
+				return usagef("--depth is not negative")
+			}
 			return a.view(args[0], func(tx *mmdb.Tx) error { return a.buckets(tx, path, depth) })
 		},
 	}

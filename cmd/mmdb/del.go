@@ -26,14 +26,18 @@ it. A key or bucket that is not there is an error.`,
 			if bucket != (len(args) == 2) {
 				return usagef("give either a KEY or --bucket")
 			}
-			if bucket {
-				return a.update(args[0], false, func(tx *mmdb.Tx) error { return deleteBucket(tx, path) })
+			remove := func(tx *mmdb.Tx) error { return deleteBucket(tx, path) }
+			if !bucket {
+				key, err := a.keyArg(args[2])
+				if err != nil {
+					return err
+				}
+				remove = func(tx *mmdb.Tx) error { return deleteKey(tx, path, key) }
 			}
-			key, err := a.format.decode("the key", args[2])
-			if err != nil {
+			if err := existing(args[0]); err != nil {
 				return err
 			}
-			return a.update(args[0], false, func(tx *mmdb.Tx) error { return deleteKey(tx, path, key) })
+			return a.update(args[0], false, remove)
 		},
 	}
 	cmd.Flags().BoolVar(&bucket, "bucket", false, "delete the bucket itself with all its keys and nested buckets")

@@ -119,7 +119,7 @@ func (d *demo) run() error {
 func (d *demo) replaceOwn() error {
 	info, err := os.Lstat(d.file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return dirExists(filepath.Dir(d.file))
 	}
 	if err != nil {
 		return fileError(d.file, err)

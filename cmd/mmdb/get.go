@@ -30,7 +30,7 @@ the bytes of the value and nothing else.`,
 			if err != nil {
 				return err
 			}
-			key, err := a.format.decode("the key", args[2])
+			key, err := a.keyArg(args[2])
 			if err != nil {
 				return err
 			}
@@ -54,6 +54,15 @@ func (a *app) get(tx *mmdb.Tx, path bucketPath, key []byte) error {
 		return fmt.Errorf("%s is a bucket, not a key with a value", path.child(key))
 	}
 	return noKey(path, key)
+}
+
+// keyArg reads a key of the command line.
+func (a *app) keyArg(s string) ([]byte, error) {
+	key, err := a.format.decode("the key", s)
+	if err == nil && len(key) == 0 {
+		err = usagef("the key is empty")
+	}
+	return key, err
 }
 
 func noKey(path bucketPath, key []byte) error {

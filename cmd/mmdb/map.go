@@ -51,6 +51,9 @@ colons. --json prints a line for each page or run, as pages --list does.`,
 			if err := o.check(); err != nil {
 				return err
 			}
+			if a.json && o.out != "" {
+				return usagef("either --json or a picture")
+			}
 			return a.view(args[0], func(tx *mmdb.Tx) error {
 				switch {
 				case a.json:

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -94,20 +95,61 @@ func (a *app) updateDB(path string, db *mmdb.DB, fn func(*mmdb.Tx) error) error 
 
 // missingFile reports whether there is no file at path. Without create that is an
 // error, and so is an empty or blank file, which opening would make a database.
-func missingFile(path string, create bool) (bool, error) {
+func missingFile(path string, create bool) (missing bool, err error) {
+	err = existing(path)
+	missing = errors.Is(err, fs.ErrNotExist)
+	switch {
+	case missing && create:
+		return true, dirExists(filepath.Dir(path))
+	case missing:
+		return true, fmt.Errorf("%w (--create makes one)", err)
+	case errors.Is(err, errBlank) && create:
+		return false, nil
+	case errors.Is(err, errBlank):
+		return false, fmt.Errorf("%w (--create makes a database of it)", err)
+	}
+	return false, err
+}
+
+// errBlank is for a file with nothing in it.
+var errBlank = errors.New("the file is empty")
+
+// existing returns an error unless there is a file at path that may be a database.
+func existing(path string) error {
 	info, err := os.Stat(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		if !create {
-			return true, fmt.Errorf("%s: no such file (--create makes one)%w", path, hidden{err})
-		}
-		return true, nil
 	case err != nil:
-		return false, fileError(path, err)
-	case !create && info.Mode().IsRegular() && blank(path):
-		return false, fmt.Errorf("%s: the file is empty (--create makes a database of it)", path)
+		return fileError(path, err)
+	case info.Mode().IsRegular() && blank(path):
+		return fmt.Errorf("%s: %w", path, errBlank)
 	}
-	return false, nil
+	return nil
+}
+
+// dirExists returns an error unless there is a directory at dir, for a file to be made in.
+func dirExists(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: no such directory%w", dir, hidden{err})
+	case err != nil:
+		return fileError(dir, err)
+	case !info.IsDir():
+		return fmt.Errorf("%s: is not a directory", dir)
+	}
+	return nil
+}
+
+// makeError says that something in the directory dir could not be made. Its own name may be one that the user never gave.
+func makeError(what, dir string, err error) error {
+	if e := dirExists(dir); e != nil {
+		return e
+	}
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		err = p.Err
+	}
+	return fmt.Errorf("create %s: %w", what, err)
 }
 
 // blank reports whether the file at path has nothing but zeros where the metas
@@ -127,7 +169,10 @@ func exactly(n int) cobra.PositionalArgs { return between(n, n) }
 
 func between(lo, hi int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) >= lo && len(args) <= hi {
+		switch {
+		case len(args) > 0 && args[0] == "": // a variable that is not set, say
+			return usagef("the name of the file is empty: %s", cmd.Use)
+		case len(args) >= lo && len(args) <= hi:
 			return nil
 		}
 		return usagef("%s takes %s, not %d: %s", cmd.Name(), arguments(lo, hi), len(args), cmd.Use)

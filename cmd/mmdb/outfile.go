@@ -38,7 +38,7 @@ func createOut(path string, force bool, input string) (*outFile, error) {
 	}
 	f, err := os.CreateTemp(filepath.Dir(target), ".mmdb-*.tmp")
 	if err != nil {
-		return nil, err
+		return nil, makeError(path, filepath.Dir(target), err)
 	}
 	return &outFile{File: f, final: target}, nil
 }

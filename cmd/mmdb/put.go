@@ -27,7 +27,7 @@ with --create.`,
 			if err != nil {
 				return err
 			}
-			key, err := a.format.decode("the key", args[2])
+			key, err := a.keyArg(args[2])
 			if err != nil {
 				return err
 			}

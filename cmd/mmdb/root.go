@@ -58,6 +58,10 @@ func (a *app) execute(args []string) (err error) {
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
+	root.InitDefaultCompletionCmd()
+	if cmd, _, err := root.Find([]string{"completion"}); err == nil {
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() } // else it would take any word for a shell
+	}
 	err = root.ExecuteContext(a.ctx)
 	if err != nil && !a.started {
 		return usageError{err}
@@ -86,6 +90,9 @@ Exit status: 0 success, 1 error, 2 wrong usage, 3 file in use, 4 file damaged.`,
 			if a.json && a.format == formatRaw {
 				return usagef("--json and --format raw do not go together: JSON can't carry raw bytes")
 			}
+			if a.timeout < 0 {
+				return usagef("--timeout is not negative")
+			}
 			a.started = true
 			return nil
 		},
@@ -96,6 +103,7 @@ Exit status: 0 success, 1 error, 2 wrong usage, 3 file in use, 4 file damaged.`,
 	flags.BoolVar(&a.json, "json", false, "write JSON for programs")
 	_ = root.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formatNames(), cobra.ShellCompDirectiveNoFileComp))
 	a.addCommands(root)
+	root.SetHelpCommand(newHelp())
 	return root
 }
 
@@ -124,10 +132,38 @@ func (a *app) addCommands(root *cobra.Command) {
 	add("", nil, newVersion(a))
 }
 
+// newHelp is cobra's help command, but for what it says of a command that does not exist.
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about any command",
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) (names []string, _ cobra.ShellCompDirective) {
+			for _, c := range cmd.Root().Commands() {
+				if len(args) == 0 && c.IsAvailableCommand() {
+					names = append(names, c.Name())
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			root := cmd.Root()
+			about, rest, err := root.Find(args)
+			if err != nil || about == root && len(rest) > 0 {
+				return unknownCommand(root, args)
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
+}
+
 // unknownCommand refuses arguments of the root command: they are no command, but may be nearly one.
 func unknownCommand(root *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
+	}
+	if args[0] == "" { // which is near to all
+		return usagef("the name of the command is empty")
 	}
 	text := "unknown command " + args[0]
 	root.SuggestionsMinimumDistance = 2

@@ -75,8 +75,11 @@ func (t *torture) run() (err error) {
 	if t.writers < 1 || t.writers > 1000 {
 		return usagef("--writers is from 1 to 1000")
 	}
+	if t.length <= 0 {
+		return usagef("--for is a time, such as 1h")
+	}
 	if t.folder, err = os.MkdirTemp(t.dir, "mmdb-torture-"); err != nil {
-		return fileError(t.dir, err)
+		return makeError("a directory in "+t.dir, t.dir, err)
 	}
 	t.start()
 	began := time.Now()

@@ -65,7 +65,7 @@ func TestTortureReports(t *testing.T) {
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
 		t.Errorf("left: %v, %v", left, err)
 	}
-	wantError(t, exitError, []string{"missing: no such file"}, "", "torture", "--dir", filepath.Join(dir, "missing"))
+	wantError(t, exitError, []string{"missing: no such directory"}, "", "torture", "--dir", filepath.Join(dir, "missing"))
 	wantError(t, exitUsage, []string{"--writers"}, "", "torture", "--dir", dir, "--writers", "0")
 	wantError(t, exitUsage, []string{"takes 0 arguments"}, "", "torture", dir)
 }
