@@ -60,6 +60,15 @@ func TestReadingRefusesWhatIsNoDatabase(t *testing.T) {
 	}
 }
 
+// Of a file of bbolt every command says what it is, and what to do about it.
+func TestBoltFilesAreTold(t *testing.T) {
+	t.Chdir(t.TempDir())
+	makeBolt(t, "old.db")
+	for _, command := range append(readers, []string{"put", "b", "k", "v", "--create"}, []string{"del", "b", "k"}) {
+		wantError(t, exitError, []string{"old.db: not an mmdb database, but of bbolt: mmdb import NEW old.db --create"}, "", withFile(command, "old.db")...)
+	}
+}
+
 // Writing commands don't make a file without --create, and never over one that is none of ours.
 func TestWritingRefusesWhatIsNoDatabase(t *testing.T) {
 	t.Chdir(t.TempDir())

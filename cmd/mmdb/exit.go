@@ -101,6 +101,9 @@ func fileError(path string, err error) error {
 	if errors.As(err, &pathErr) && pathErr.Path == path {
 		return fmt.Errorf("%s: %s: %w", path, pathErr.Op, pathErr.Err)
 	}
+	if errors.Is(err, mmdb.ErrInvalid) && isBolt(path) {
+		return fmt.Errorf("%s: %w, but of bbolt: mmdb import NEW %s --create copies it", path, mmdb.ErrInvalid, path)
+	}
 	if strings.Contains(err.Error(), path) {
 		return err
 	}

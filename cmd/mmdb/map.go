@@ -39,7 +39,7 @@ fill is the mean, age that of the newest.
 --show kind  the kind of each page
 --show fill  how full it is, in tenths: 0 (empty) to 9
 --show age   how many commits ago it was written, doubling: 0 is the newest
-             commit, 1 the one before, 2 up to three, 3 up to seven, and so on
+             commit, 1 one or two before it, 2 three to six, and so on
 
 Free pages are dots, pending ones (free when nothing needs them any more)
 colons. --json prints a line for each page or run, as pages --list does.`,
@@ -153,7 +153,7 @@ func (c *mapCell) mark(show string, commit uint64) byte {
 		}
 	case showAge:
 		if n, ok := c.age(commit); ok {
-			return "0123456789abcdefghijklmnopqrstuvwxyz"[min(n, 35)]
+			return ageMarks[min(n, len(ageMarks)-1)]
 		}
 	}
 	return kind.mark
@@ -182,7 +182,7 @@ func (a *app) mapText(tx *mmdb.Tx, show string) error {
 		a.out.WriteByte('\n')
 	}
 	a.printf("\n")
-	for _, line := range mapLegend(cells, width) {
+	for _, line := range mapLegend(cells, width, show, commit, color) {
 		a.printf("  %s\n", line)
 	}
 	if perCell > 1 {
@@ -194,25 +194,47 @@ func (a *app) mapText(tx *mmdb.Tx, show string) error {
 // mapTextRows is the height of a map on the terminal, at most.
 const mapTextRows = 24
 
-// mapLegend says what the characters mean.
-func mapLegend(cells []mapCell, width int) []string {
-	seen := make([]uint64, len(pageKinds))
+// mapLegend says what the characters mean, and the colors.
+func mapLegend(cells []mapCell, width int, show string, commit uint64, color bool) (lines []string) {
+	marks, kinds := map[byte]bool{}, map[int]bool{}
 	for i := range cells {
-		seen[cells[i].kind]++
+		mark := cells[i].mark(show, commit)
+		marks[mark] = true
+		if color || mark == pageKinds[cells[i].kind].mark {
+			kinds[cells[i].kind] = true
+		}
 	}
-	line, out := "", []string(nil)
+	used := 0
+	add := func(item string, shade uint8) {
+		if used += 3 + len(item); len(lines) == 0 || used > width {
+			lines, used = append(lines, ""), len(item)
+		} else {
+			lines[len(lines)-1] += "   "
+		}
+		if color && shade != 0 {
+			item = fmt.Sprintf("\x1b[38;5;%dm%s\x1b[m", shade, item)
+		}
+		lines[len(lines)-1] += item
+	}
 	for i, k := range pageKinds {
-		if seen[i] == 0 {
-			continue
+		if kinds[i] {
+			add(fmt.Sprintf("%c %s", k.mark, k.name), k.color)
 		}
-		item := fmt.Sprintf("%c %s", k.mark, k.name)
-		if line != "" && len(line)+3+len(item) > width {
-			out, line = append(out, line), ""
-		}
-		if line != "" {
-			line += "   "
-		}
-		line += item
 	}
-	return append(out, line)
+	switch show {
+	case showFill:
+		add("0 to 9 tenths full", 0)
+	case showAge:
+		for n, mark := range []byte(ageMarks) {
+			if marks[mark] && n == 0 {
+				add("0 newest commit", 0)
+			} else if marks[mark] {
+				add(fmt.Sprintf("%c from %s ago", mark, plural(uint64(1)<<n-1, "commit", "commits")), 0)
+			}
+		}
+	}
+	return lines
 }
+
+// ageMarks are the characters of ages, by their number of doublings.
+const ageMarks = "0123456789abcdefghijklmnopqrstuvwxyz"

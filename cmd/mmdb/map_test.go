@@ -67,9 +67,16 @@ func TestMapShowsEveryPage(t *testing.T) {
 		if got.String() != want.String() {
 			t.Errorf("--show %s gives\n%s\nthe list\n%s", show, got.String(), want.String())
 		}
-		for _, kind := range []string{"M meta", "# leaf", "o overflow"} {
-			if !strings.Contains(legend, kind) {
-				t.Errorf("the legend has no %s: %s", kind, legend)
+		for i, k := range pageKinds {
+			if item := fmt.Sprintf("%c %s", k.mark, k.name); strings.Contains(legend, item) != strings.ContainsRune(body, rune(k.mark)) {
+				t.Errorf("--show %s: kind %d, %s: legend %s", show, i, item, legend)
+			}
+		}
+		if show == showAge {
+			for _, c := range strings.TrimSpace(body) {
+				if c >= '0' && c <= '9' && !strings.Contains(legend, string(c)+" from ") && !strings.Contains(legend, string(c)+" newest") {
+					t.Errorf("the legend has no age %c: %s", c, legend)
+				}
 			}
 		}
 	}

@@ -51,13 +51,22 @@ few seconds: they hold nothing back. --clear says how many processes that were.`
 	return cmd
 }
 
+// clearedRow is the first line of "mmdb readers --clear" in JSON.
+type clearedRow struct {
+	Cleared int `json:"cleared"` // dead processes whose readers were forgotten
+}
+
 // clearReaders forgets the readers of dead processes, and says how many of those there were.
 func (a *app) clearReaders(db *mmdb.DB) error {
 	dead, err := db.ReapReaders()
-	if err == nil && !a.json {
-		a.printf("%s cleared\n", plural(dead, "dead process", "dead processes"))
+	switch {
+	case err != nil:
+		return err
+	case a.json:
+		return a.printJSON(clearedRow{dead})
 	}
-	return err
+	a.printf("%s cleared\n", plural(dead, "dead process", "dead processes"))
+	return nil
 }
 
 func (a *app) readers(db *mmdb.DB) error {
