@@ -190,7 +190,7 @@ func (a *app) openSource(source string, o *importOptions, bar **progress) (iter.
 	}
 	stream, total, closer := a.in, int64(-1), io.NopCloser(nil)
 	if source != standardStream {
-		f, size, err := openInput(source)
+		f, size, err := a.openInput(source)
 		if err != nil {
 			return nil, nil, err
 		}

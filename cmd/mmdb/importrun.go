@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"os"
 
 	"mmdb"
 )
@@ -17,7 +16,7 @@ type importer struct {
 	db      *mmdb.DB
 	tx      *mmdb.Tx
 	buckets map[string]*mmdb.Bucket // of tx, by what rows call them
-	pending uint64                  // rows in tx
+	seen    map[string]bool         // what rows called their buckets
 	done    importResult            // committed
 	result  importResult
 }
@@ -41,45 +40,46 @@ func (im *importer) run(file string, rows iter.Seq2[row, error]) (err error) {
 	if err != nil {
 		return fileError(file, err)
 	}
-	seen := map[string]bool{}
 	defer func() {
-		im.rollback()
-		if err != nil && missing && im.done.Commits == 0 {
-			os.Remove(file) // before Close: the lock is still held
+		if err != nil && missing {
+			discard(file, im.db)
 		}
 		if closeErr := im.db.Close(); err == nil && closeErr != nil {
 			err = fileError(file, closeErr)
 		}
 	}()
-	for r, err := range rows {
-		if err == nil {
-			err = im.a.interrupted()
-		}
-		if err == nil {
-			err = im.put(&r)
-		}
-		if err != nil {
-			return im.failed(err)
-		}
-		if !seen[r.bucket] {
-			seen[r.bucket] = true
-			im.result.Buckets++
-		}
-		if im.pending == im.o.batch {
-			if err := im.commit(); err != nil {
-				return im.failed(err)
+	next, stop := iter.Pull2(rows)
+	defer stop()
+	im.seen = map[string]bool{}
+	r, err, more := next() // outside of transactions: nobody waits for a source that is slow to begin
+	for more && err == nil {
+		err = im.a.updateDB(file, im.db, func(tx *mmdb.Tx) (err error) {
+			im.tx, im.buckets = tx, map[string]*mmdb.Bucket{}
+			for rows := uint64(1); ; rows++ {
+				if err := im.put(&r); err != nil || rows == im.o.batch {
+					return err
+				}
+				if r, err, more = next(); err != nil || !more {
+					return err
+				}
 			}
+		})
+		if err != nil {
+			break
+		}
+		im.result.Commits++
+		im.done = im.result
+		if more {
+			r, err, more = next()
 		}
 	}
-	if err := im.commit(); err != nil {
-		return im.failed(err)
-	}
-	return nil
+	return im.failed(err)
 }
 
 // failed adds to err how much was imported before.
 func (im *importer) failed(err error) error {
-	if errors.Is(err, errInterrupted) && im.done.Commits == 0 {
+	var inUse inUseError
+	if err == nil || (errors.Is(err, errInterrupted) || errors.As(err, &inUse)) && im.done.Commits == 0 {
 		return err
 	}
 	if im.done.Commits == 0 {
@@ -90,11 +90,17 @@ func (im *importer) failed(err error) error {
 
 // put stores one row.
 func (im *importer) put(r *row) error {
+	if err := im.a.interrupted(); err != nil {
+		return err
+	}
 	b, err := im.bucket(r.bucket)
 	if err != nil {
 		return atRow(r, err)
 	}
-	im.pending++
+	if !im.seen[r.bucket] {
+		im.seen[r.bucket] = true
+		im.result.Buckets++
+	}
 	if r.key == nil {
 		if r.sequence != 0 {
 			err = b.SetSequence(r.sequence)
@@ -123,13 +129,6 @@ func atRow(r *row, err error) error {
 
 // bucket returns the bucket that rows call name, in the running transaction.
 func (im *importer) bucket(name string) (*mmdb.Bucket, error) {
-	if im.tx == nil {
-		tx, err := im.db.Begin(true)
-		if err != nil {
-			return nil, err
-		}
-		im.tx, im.buckets = tx, map[string]*mmdb.Bucket{}
-	}
 	if b := im.buckets[name]; b != nil {
 		return b, nil
 	}
@@ -146,26 +145,6 @@ func (im *importer) bucket(name string) (*mmdb.Bucket, error) {
 		im.buckets[name] = b
 	}
 	return b, err
-}
-
-// commit ends the running transaction.
-func (im *importer) commit() error {
-	if im.tx == nil {
-		return nil
-	}
-	err := im.tx.Commit()
-	im.tx, im.pending = nil, 0
-	if err == nil {
-		im.result.Commits++
-		im.done = im.result
-	}
-	return err
-}
-
-func (im *importer) rollback() {
-	if im.tx != nil {
-		_ = im.tx.Rollback()
-	}
 }
 
 func (im *importer) print(file string) error {

@@ -7,13 +7,19 @@ import (
 	"os"
 )
 
-// typed returns what is read from the stream. If that is a terminal, it says what a person should type, and an
-// interrupt ends the reading.
+// typed returns what is read from the stream. If that is a terminal, it says what a person should type.
 func (a *app) typed(stream io.Reader, what string) io.Reader {
-	if !isTerminal(stream) {
+	if isTerminal(stream) {
+		a.warnf("type %s, end with Ctrl-D on a line of its own", what)
+	}
+	return a.awaited(stream)
+}
+
+// awaited returns what is read from the stream. An interrupt ends the reading, if that has to wait for a person or another program.
+func (a *app) awaited(stream io.Reader) io.Reader {
+	if f, ok := stream.(*os.File); !ok || isRegular(f) {
 		return stream
 	}
-	a.warnf("type %s, end with Ctrl-D on a line of its own", what)
 	r, w := io.Pipe()
 	go func() {
 		_, err := io.Copy(w, stream)
@@ -23,9 +29,28 @@ func (a *app) typed(stream io.Reader, what string) io.Reader {
 	return r
 }
 
+// openAwaited opens a file to read. That of a pipe waits for who writes it, or for an interrupt.
+func (a *app) openAwaited(path string) (*os.File, error) {
+	type result struct {
+		f   *os.File
+		err error
+	}
+	opened := make(chan result, 1)
+	go func() {
+		f, err := os.Open(path)
+		opened <- result{f, err}
+	}()
+	select {
+	case r := <-opened:
+		return r.f, r.err
+	case <-a.ctx.Done():
+		return nil, errInterrupted
+	}
+}
+
 // openInput opens a file to read and returns its size, -1 when it has none.
-func openInput(path string) (*os.File, int64, error) {
-	f, err := os.Open(path)
+func (a *app) openInput(path string) (*os.File, int64, error) {
+	f, err := a.openAwaited(path)
 	if err != nil {
 		return nil, 0, fileError(path, err)
 	}

@@ -68,7 +68,7 @@ func (l *loader) run(file string, args []string) error {
 	l.source = "standard input"
 	if len(args) > 0 {
 		l.source = args[0]
-		f, size, err := openInput(l.source)
+		f, size, err := l.a.openInput(l.source)
 		if err != nil {
 			return err
 		}

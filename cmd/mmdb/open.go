@@ -61,19 +61,26 @@ func (a *app) update(path string, create bool, fn func(*mmdb.Tx) error) (err err
 	if err != nil {
 		return fileError(path, err)
 	}
-	empty := false
 	defer func() {
-		if err != nil && missing && empty {
-			os.Remove(path) // before Close: the lock is still held
+		if err != nil && missing {
+			discard(path, db)
 		}
 		if closeErr := db.Close(); err == nil && closeErr != nil {
 			err = fileError(path, closeErr)
 		}
 	}()
-	return viewError(path, a.updateDB(path, db, func(tx *mmdb.Tx) error {
-		empty = rootBucket(tx).Len() == 0
-		return fn(tx)
-	}))
+	return viewError(path, a.updateDB(path, db, fn))
+}
+
+// discard removes a database that was made for something that then failed, unless somebody else was quicker and put something
+// into it. It must be open exclusively, so that nobody does so now.
+func discard(path string, db *mmdb.DB) {
+	_ = db.View(func(tx *mmdb.Tx) error {
+		if rootBucket(tx).Len() > 0 {
+			return nil
+		}
+		return os.Remove(path)
+	})
 }
 
 // updateDB calls fn in a write transaction. It waits for those of other processes as long as for a file in use.

@@ -108,7 +108,7 @@ func (a *app) restoreStream(to string, force bool) error {
 func (a *app) receive(out *outFile, r *backupResult) error {
 	bar := a.bar("copying", -1, true)
 	defer bar.done()
-	_, err := io.Copy(out, &stoppable{a, &countingReader{a.in, bar}})
+	_, err := io.Copy(out, &stoppable{a, &countingReader{a.awaited(a.in), bar}})
 	if err == nil {
 		err = out.Sync()
 	}
