@@ -44,7 +44,7 @@
 //
 // # Several processes
 //
-// Any number of processes of one machine may have a database open, to read and to write. In a file beside it, named as the database
+// Up to 256 processes of one machine may have a database open, to read and to write. In a file beside it, named as the database
 // with "-lock" behind it, they tell each other of their readers and of what may be read. It stays when all have left, so that the next
 // open need not make it, and may be removed then. A read transaction sees what any process had committed when it began. Writers of different processes take turns. A process that dies, at whatever
 // point, leaves nothing behind that others would wait for: its readers are forgotten, and the next writer sees to its last commit.
