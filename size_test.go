@@ -276,6 +276,28 @@ func TestRandomInsertsAndDeletes(t *testing.T) {
 	}
 }
 
+// The largest values have their room, or are refused where there is not so much memory. Nothing is written of them.
+func TestPutReserveUpToTheLargestValue(t *testing.T) {
+	for _, pageSize := range []int{4096, 65536} {
+		opts := quick
+		opts.PageSize = pageSize
+		db := open(t, opts)
+		for _, less := range []int{0, 1, 47, 100, 5000, 70000} {
+			tx, err := db.Begin(true)
+			must(t, err)
+			b, err := tx.CreateBucket([]byte("b"))
+			must(t, err)
+			n := mmdb.MaxValueSize - less
+			if v, err := b.PutReserve(key(1), n); err == nil && len(v) != n {
+				t.Errorf("%d bytes, not %d", len(v), n)
+			} else if err == nil {
+				v[0], v[n-1] = 1, 1
+			}
+			must(t, tx.Rollback())
+		}
+	}
+}
+
 func TestPageSizesThatAreNone(t *testing.T) {
 	for _, n := range []int{1, 512, 2048, 4095, 5000, 131072, -4096} {
 		_, err := mmdb.Open(t.TempDir()+"/db", 0o600, &mmdb.Options{PageSize: n})

@@ -30,6 +30,9 @@ type ProcessInfo struct {
 
 // Processes lists the processes that have the database open, this one too. A process that has it open twice is there twice.
 func (st *Store) Processes() (list []ProcessInfo, err error) {
+	if st.published.Load() == nil {
+		return nil, ErrDatabaseNotOpen
+	}
 	if st.lockFile() == nil {
 		s := st.Stats()
 		return []ProcessInfo{{Process: os.Getpid(), Own: true, Writer: !st.readOnly, Readers: s.OpenReaders, Updates: s.Updates, Commits: s.Commits,

@@ -69,3 +69,19 @@ func TestProcessesOfAnExclusiveDatabase(t *testing.T) {
 		t.Errorf("%d dead", dead)
 	}
 }
+
+func TestProcessesOfAClosedDatabase(t *testing.T) {
+	for _, o := range []Options{{}, {Exclusive: true}} {
+		st := openStore(t, newPath(t), &o)
+		if !o.Exclusive {
+			admitted(st)
+		}
+		noError(t, st.Close())
+		_, err := st.Processes()
+		wantError(t, err, ErrDatabaseNotOpen)
+		_, err = st.ReapReaders()
+		wantError(t, err, ErrDatabaseNotOpen)
+		_, err = st.Readers()
+		wantError(t, err, ErrDatabaseNotOpen)
+	}
+}

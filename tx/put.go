@@ -90,6 +90,9 @@ func (b *Bucket) reserve(key []byte, n int) ([]byte, error) {
 // inlineValue reports whether a value of n bytes is stored in the leaf.
 func (b *Bucket) inlineValue(key []byte, n int) bool {
 	t := b.tx
+	if n > t.store.maxCell {
+		return false // with the key, n may be more than an int of 32 bits holds
+	}
 	return page.LeafCellSize(page.Key{Bytes: key, Large: t.largeKey(key)}, n) <= t.store.maxCell
 }
 
