@@ -105,7 +105,8 @@ func ownLockFile(f *mmapfile.File, path string, db mmapfile.Identity) error {
 	return nil
 }
 
-// isLockFile reports whether f is a lock file, of whatever layout, an empty file, or a lock file that was being made when its maker died.
+// isLockFile reports whether f is a lock file, of whatever layout, an empty file, or a lock file that was being made when its maker died, or
+// the system: then its header may be missing though it has grown.
 func isLockFile(f *mmapfile.File) bool {
 	b := make([]byte, 8)
 	n, err := f.ReadAt(b, 0)
@@ -117,7 +118,14 @@ func isLockFile(f *mmapfile.File) bool {
 		return true
 	}
 	size, err := f.Size()
-	return err == nil && head == 0 && (size == 0 || size == lockSize(firstBlock))
+	if err != nil || head != 0 {
+		return false
+	}
+	blocks := firstBlock
+	for lockSize(blocks) < min(size, maxShared) {
+		blocks *= 2 // as extend does
+	}
+	return size == 0 || size == lockSize(blocks)
 }
 
 // fill gives lf, which is this process's own, the size of a lock file, and maps it. The blocks that the file has stay its own: on a

@@ -239,6 +239,30 @@ func TestStaleLockFile(t *testing.T) {
 	}
 }
 
+// After a power loss a lock file may have the size that it had grown to, but no contents. Another file that begins with zeros is left alone.
+func TestLockFileWithoutContents(t *testing.T) {
+	needByteLocks(t)
+	for _, c := range []struct {
+		size int64
+		ours bool
+	}{{0, true}, {lockSize(1), true}, {lockSize(2), true}, {lockSize(64), true}, {lockSize(3), false}, {lockSize(1) - 1, false}, {8192, false}} {
+		path := closedStore(t, 10)
+		noError(t, os.Remove(path+lockSuffix))
+		noError(t, os.WriteFile(path+lockSuffix, make([]byte, c.size), 0o600))
+		st, err := Open(path, 0o600, quick())
+		if !c.ours {
+			wantError(t, err, errForeignFile, path+lockSuffix)
+			continue
+		}
+		noError(t, err)
+		admitted(st)
+		b := openStore(t, path, quick())
+		noError(t, putKeys(b, 10, 20))
+		wantKeys(t, st, 20)
+		noError(t, st.Close())
+	}
+}
+
 // A View whose slot is gone when it ends says so, whatever its function did.
 func TestLockFileCutUnderAView(t *testing.T) {
 	for name, end := range map[string]func() error{
