@@ -94,3 +94,15 @@ func TestGuardStopsAProgramThatKeepsSlices(t *testing.T) {
 		t.Errorf("the program went on: %v\n%.500s", err, out)
 	}
 }
+
+// A read transaction, which is used again, keeps no function that can't run.
+func TestOnCommitOfAReadTransactionIsForgotten(t *testing.T) {
+	st := openStore(t, newPath(t), quick())
+	noError(t, st.View(func(tx *Tx) error {
+		tx.OnCommit(func() { t.Error("it ran") })
+		if len(tx.onCommit) != 0 {
+			t.Error("it is kept")
+		}
+		return nil
+	}))
+}

@@ -125,8 +125,12 @@ func (t *Tx) mayWrite() error {
 }
 
 // OnCommit adds a function that runs after t was committed, in the committing goroutine, after all locks are
-// released. It does not run when the commit fails.
-func (t *Tx) OnCommit(fn func()) { t.onCommit = append(t.onCommit, fn) }
+// released. It does not run when the commit fails, and never in a read transaction.
+func (t *Tx) OnCommit(fn func()) {
+	if t.writable { // another one may be used again, and would keep fn
+		t.onCommit = append(t.onCommit, fn)
+	}
+}
 
 // Bucket returns the top-level bucket of that name, or nil if there is none. It is valid until t ends.
 func (t *Tx) Bucket(name []byte) *Bucket { return t.root.Bucket(name) }
