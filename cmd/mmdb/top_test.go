@@ -114,3 +114,16 @@ func TestSparkline(t *testing.T) {
 		t.Errorf("the last two: %q", got)
 	}
 }
+
+// A process is a line whose words are apart.
+func TestTopShowsWhoWrites(t *testing.T) {
+	m := &topScreen{width: 100}
+	m.now.Processes = []processRow{{Process: 17, Readers: 3, Writer: true}, {Process: 18, Readers: 4}}
+	lines := m.processes()
+	for i, want := range [][]string{{"process", "readers"}, {"17", "3 writes"}, {"18", "4"}} {
+		words := strings.Join(strings.Fields(lines[i]), " ")
+		if !strings.HasPrefix(words, want[0]) || !strings.HasSuffix(words, " "+want[1]) {
+			t.Errorf("line %d is %q", i, lines[i])
+		}
+	}
+}

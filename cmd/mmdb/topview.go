@@ -131,7 +131,7 @@ func (m *topScreen) processes() []string {
 		}
 		writer := ""
 		if p.Writer {
-			writer = "writes"
+			writer = "  writes" // the last cell of a row is not padded
 		}
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", p.Process, rate(p.Updates), rate(p.Commits), flush, rate(p.Written), rate(p.Read), p.Readers, writer)
 	}
