@@ -213,6 +213,7 @@ func TestUnknownBucketAndKey(t *testing.T) {
 		wantError(t, exitError, []string{"no bucket b/x"}, "", args...)
 	}
 	wantError(t, exitError, []string{"no key x in bucket b/c"}, "", "get", "a.mmdb", "b/c", "x")
+	wantError(t, exitError, []string{"no key " + strings.Repeat("k", 59) + "… in bucket b/c"}, "", "get", "a.mmdb", "b/c", strings.Repeat("k", 5000))
 	wantError(t, exitError, []string{"no key x in bucket b/c"}, "", "del", "a.mmdb", "b/c", "x")
 	wantError(t, exitError, []string{"b/c is a bucket, not a key"}, "", "get", "a.mmdb", "b", "c")
 	wantError(t, exitError, []string{"b/c is a bucket: delete it with --bucket"}, "", "del", "a.mmdb", "b", "c")

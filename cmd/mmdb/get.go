@@ -66,7 +66,7 @@ func (a *app) keyArg(s string) ([]byte, error) {
 }
 
 func noKey(path bucketPath, key []byte) error {
-	return fmt.Errorf("no key %s in bucket %s", textForm(key), path)
+	return fmt.Errorf("no key %s in bucket %s", shorten(textForm(key), 60), path)
 }
 
 func (a *app) printValue(key, value []byte) error {
