@@ -32,6 +32,7 @@ func (a *app) bar(label string, total int64, bytes bool) *progress {
 		progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionSetWidth(30),
 		progressbar.OptionSpinnerType(14),
+		progressbar.OptionSetSpinnerChangeInterval(0), // else one without a total would draw itself, early and after its end
 		progressbar.OptionClearOnFinish(),
 		progressbar.OptionUseANSICodes(true), // clears what the terminal itself echoed, too
 		progressbar.OptionSetPredictTime(total > 0),

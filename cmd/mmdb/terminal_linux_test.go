@@ -74,14 +74,18 @@ func waitFor(t *testing.T, screen func() string, want string) {
 func TestBarOnTerminal(t *testing.T) {
 	tty, _, screen := terminal(t, 100)
 	a := &app{err: tty}
-	bar := a.bar("working", 1000, false)
-	bar.after = time.Now().Add(time.Hour)
-	bar.add(10)
-	if s := screen(); s != "" {
-		t.Errorf("a bar at once: %q", s)
+	for _, total := range []int64{-1, 1000} {
+		early := a.bar("working", total, false)
+		early.after = time.Now().Add(time.Hour)
+		early.add(10)
+		time.Sleep(250 * time.Millisecond) // one that turns by itself does so by then
+		if s := screen(); s != "" {
+			t.Errorf("of %d: a bar at once: %q", total, s)
+		}
 	}
+	bar := a.bar("working", 1000, false)
 	bar.after = time.Now()
-	bar.add(300)
+	bar.add(310)
 	waitFor(t, screen, "working  31%")
 	waitFor(t, screen, "(310/1000)")
 	bar.done()

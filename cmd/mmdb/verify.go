@@ -49,9 +49,12 @@ func (a *app) verify(path string, tx *mmdb.Tx) error {
 		return err
 	}
 	if r.Problems == 0 {
-		if err := a.readAll(rootBucket(tx), &r); err != nil {
+		bar := a.bar("reading keys", -1, false)
+		defer bar.done()
+		if err := a.readAll(rootBucket(tx), &r, bar); err != nil {
 			return err
 		}
+		bar.done()
 		if err := tx.Err(); err != nil {
 			return err
 		}
@@ -72,12 +75,12 @@ func (a *app) verify(path string, tx *mmdb.Tx) error {
 }
 
 // readAll counts what b and the buckets in it hold.
-func (a *app) readAll(b *mmdb.Bucket, r *verifyResult) error {
+func (a *app) readAll(b *mmdb.Bucket, r *verifyResult, bar *progress) error {
 	for k, v := range b.All() {
 		if v == nil {
 			r.Buckets++
 			if sub := b.Bucket(k); sub != nil {
-				if err := a.readAll(sub, r); err != nil {
+				if err := a.readAll(sub, r, bar); err != nil {
 					return err
 				}
 			}
@@ -86,6 +89,7 @@ func (a *app) readAll(b *mmdb.Bucket, r *verifyResult) error {
 		r.Keys++
 		r.Bytes += uint64(len(k) + len(v))
 		if r.Keys%4096 == 0 {
+			bar.set(int64(r.Keys))
 			if err := a.interrupted(); err != nil {
 				return err
 			}
