@@ -26,26 +26,23 @@ func (st *Store) distrustCache(size int64) error {
 	return st.file.Drop()
 }
 
-// closedCleanly looks at the metas only. If they say so, it keeps their bytes for recovery (Store.metas), which reads them again otherwise:
-// the cache may be dropped before.
+// closedCleanly looks at the metas only. If they say so, it keeps them for recovery (Store.metas), which reads them again otherwise: the
+// cache may be dropped before.
 func (st *Store) closedCleanly() bool {
-	var commit page.Commit
-	clean := false
-	all := make([]byte, page.MetaSlots*page.MetaSize)
-	for i := range page.MetaSlots {
-		buf := all[i*page.MetaSize:][:page.MetaSize]
-		var m page.Meta
-		if n, err := st.file.ReadAt(buf, page.MetaOffset(i)); n < len(buf) || err != nil || m.Decode(buf) != nil {
+	all := make([]candidate, page.MetaSlots)
+	var buf [page.MetaSize]byte
+	for i := range all {
+		all[i].slot = i
+		if n, err := st.file.ReadAt(buf[:], page.MetaOffset(i)); n < len(buf) || err != nil || all[i].meta.Decode(buf[:]) != nil {
 			return false
 		}
-		if m.Commit > commit || m.Commit == commit && m.Settled {
-			commit, clean = m.Commit, m.Settled
-		}
 	}
-	if clean {
-		st.metas = all
+	sortMetas(all)
+	if !all[0].meta.Settled {
+		return false
 	}
-	return clean
+	st.metas = all
+	return true
 }
 
 // markOpen makes the slot of the next meta invalid before the first write of this session. It is not flushed: it need

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"mmdb/page"
 )
@@ -56,6 +55,9 @@ func (st *Store) recover() (*page.Meta, error) {
 
 // readMetas returns the valid metas of the file, the newest first, a settled one before an unsettled copy.
 func (st *Store) readMetas() ([]candidate, error) {
+	if st.metas != nil {
+		return st.metas, st.agree(st.metas)
+	}
 	var all []candidate
 	var invalid, damaged error
 	for i := range page.MetaSlots {
@@ -74,15 +76,21 @@ func (st *Store) readMetas() ([]candidate, error) {
 	if len(all) == 0 {
 		return nil, firstError(damaged, invalid)
 	}
-	slices.SortStableFunc(all, func(a, b candidate) int { return compareMetas(&b.meta, &a.meta) })
+	sortMetas(all)
 	return all, st.agree(all)
+}
+
+// sortMetas puts the newest meta first. They are three at most, and every open sorts them.
+func sortMetas(all []candidate) {
+	for i := 1; i < len(all); i++ {
+		for j := i; j > 0 && compareMetas(&all[j].meta, &all[j-1].meta) > 0; j-- {
+			all[j], all[j-1] = all[j-1], all[j]
+		}
+	}
 }
 
 // readMeta reads the meta in c's slot.
 func (st *Store) readMeta(c *candidate) error {
-	if st.metas != nil {
-		return c.meta.Decode(st.metas[c.slot*page.MetaSize:][:page.MetaSize])
-	}
 	buf := make([]byte, page.MetaSize)
 	n, err := st.file.ReadAt(buf, page.MetaOffset(c.slot))
 	if n < len(buf) && (err == nil || errors.Is(err, io.EOF)) {

@@ -36,7 +36,7 @@ type Store struct {
 	verified   *bitmap
 	pool       *sync.Pool // of *Tx, for View; apart, because the runtime holds on to pools for a while
 
-	metas     []byte                   // what stands in the meta slots, while Open looks at a file that was closed cleanly
+	metas     []candidate              // the metas, while Open looks at a file that was closed cleanly
 	locks     *mmapfile.File           // the database file again, to lock bytes of
 	shared    atomic.Pointer[lockFile] // shared with other processes; nil: there are none, or they have not been let in yet
 	joinErr   error                    // why the lock file of those who have the database open could not be used; nil: they have left
