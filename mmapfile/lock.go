@@ -63,6 +63,20 @@ func (f *File) LockWriter(exclusive bool, timeout time.Duration) error {
 	return f.wait(opWriter, timeout, func(fd int) error { return f.setWriter(fd, mode) })
 }
 
+// LockAlone takes the presence lock and the writer's, both exclusively, or neither: with one call where the system has byte locks. It asks
+// once; ErrTimeout says that one of them was not free.
+func (f *File) LockAlone() error {
+	return f.wait(opPresence, -1, func(fd int) error {
+		f.lockMu.Lock()
+		defer f.lockMu.Unlock()
+		err := f.tryAlone(fd)
+		if err == nil {
+			f.presence, f.writer = lockExclusive, lockExclusive
+		}
+		return err
+	})
+}
+
 // UnlockWriter gives the writer lock back.
 func (f *File) UnlockWriter() error {
 	return wrap("unlock", f.path, f.with(func(fd int) error { return f.setWriter(fd, lockNone) }))

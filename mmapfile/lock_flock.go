@@ -31,6 +31,9 @@ func (f *File) tryWriter(_ int, mode lockMode) error {
 	return nil
 }
 
+// tryAlone takes the one lock that there is.
+func (f *File) tryAlone(fd int) error { return f.tryPresence(fd, lockExclusive) }
+
 // ByteLocks says that this system can lock single bytes of a file (LockByte).
 const ByteLocks = false
 

@@ -11,10 +11,15 @@ func (f *File) tryPresence(fd int, mode lockMode) error { return lockByte(fd, pr
 
 func (f *File) tryWriter(fd int, mode lockMode) error { return lockByte(fd, writerByte, mode) }
 
+// tryAlone takes both bytes, which stand side by side.
+func (f *File) tryAlone(fd int) error { return lockBytes(fd, presenceByte, 2, lockExclusive) }
+
 // ByteLocks says that this system can lock single bytes of a file (LockByte).
 const ByteLocks = true
 
-func lockByte(fd int, at int64, mode lockMode) error {
+func lockByte(fd int, at int64, mode lockMode) error { return lockBytes(fd, at, 1, mode) }
+
+func lockBytes(fd int, at, n int64, mode lockMode) error {
 	kind := int16(unix.F_UNLCK)
 	switch mode {
 	case lockShared:
@@ -22,7 +27,7 @@ func lockByte(fd int, at int64, mode lockMode) error {
 	case lockExclusive:
 		kind = unix.F_WRLCK
 	}
-	return unix.FcntlFlock(uintptr(fd), ofdSetLock, &unix.Flock_t{Type: kind, Start: at, Len: 1})
+	return unix.FcntlFlock(uintptr(fd), ofdSetLock, &unix.Flock_t{Type: kind, Start: at, Len: n})
 }
 
 // heldBytes asks whether an exclusive lock of n bytes would be refused. Asking needs no right to write.

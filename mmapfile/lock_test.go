@@ -29,6 +29,30 @@ func wantTimeout(t *testing.T, err error) {
 	}
 }
 
+// LockAlone takes both locks or none.
+func TestLockAlone(t *testing.T) {
+	f := openTemp(t, Options{})
+	g := again(t, f.Path(), Options{})
+	must(t, f.LockAlone())
+	wantTimeout(t, g.LockAlone())
+	wantTimeout(t, g.LockPresence(false, -1))
+	wantTimeout(t, g.LockWriter(false, -1))
+	must(t, f.LockPresence(false, -1)) // to shared
+	must(t, g.LockPresence(false, -1))
+	wantTimeout(t, g.LockWriter(true, -1))
+	must(t, f.UnlockWriter())
+	must(t, g.UnlockPresence())
+	wantTimeout(t, g.LockAlone())
+	must(t, f.LockWriter(true, -1)) // g has not taken it
+	must(t, f.UnlockWriter())
+	must(t, f.UnlockPresence())
+	must(t, f.LockWriter(false, -1))
+	wantTimeout(t, g.LockAlone())
+	must(t, f.LockPresence(true, -1)) // nor this
+	must(t, f.Close())                // releases
+	must(t, g.LockAlone())
+}
+
 func TestLocksHoldBetweenTwoOpensInOneProcess(t *testing.T) {
 	f := openTemp(t, Options{})
 	soft, hard := f.Path()+".soft", f.Path()+".hard"

@@ -12,9 +12,11 @@ import (
 const supported = false
 
 const msyncReachesDevice = false
+const mapsBeyondEnd = false
 
 func (f *File) tryPresence(int, lockMode) error { return ErrUnsupported }
 func (f *File) tryWriter(int, lockMode) error   { return ErrUnsupported }
+func (f *File) tryAlone(int) error              { return ErrUnsupported }
 
 // ByteLocks says that this system can lock single bytes of a file (LockByte).
 const ByteLocks = false

@@ -40,10 +40,13 @@ func (st *Store) openExclusive() error {
 		}
 		return st.openAlone()
 	}
-	if err := st.file.LockPresence(true, st.opts.Timeout); err != nil {
-		return err
+	busy, err := isTaken(st.file.LockAlone())
+	if busy {
+		if err = st.file.LockPresence(true, st.opts.Timeout); err == nil {
+			err = st.file.LockWriter(true, st.opts.Timeout)
+		}
 	}
-	if err := st.file.LockWriter(true, st.opts.Timeout); err != nil {
+	if err != nil {
 		return err
 	}
 	return st.openAlone()
@@ -70,12 +73,12 @@ func (st *Store) openShared() error {
 	}
 	wait := newPatience(st.opts.Timeout)
 	for {
-		for _, try := range []func() (bool, error){st.tryAlone, st.tryJoin} {
-			if ok, err := try(); err != nil {
-				return err
-			} else if ok {
-				return nil
-			}
+		ok, err := st.tryAlone()
+		if !ok && err == nil {
+			ok, err = st.tryJoin()
+		}
+		if ok || err != nil {
+			return err
 		}
 		if !wait.pause() {
 			return firstError(st.joinErr, fmt.Errorf("open %s: %w", st.path, ErrTimeout))
@@ -119,15 +122,21 @@ func (st *Store) tryAlone() (ok bool, err error) {
 		}
 		return st.tryStatic()
 	}
-	if busy, err := isTaken(st.locks.LockPresence(true, -1)); busy || err != nil {
+	busy, err := isTaken(st.locks.LockAlone())
+	if err != nil {
 		return false, err
 	}
-	// Only readers without a lock file can have this.
-	if busy, err := isTaken(st.locks.LockWriter(true, -1)); busy || err != nil {
-		if err = firstError(err, st.locks.UnlockPresence()); err != nil || !st.readOnly {
+	if busy { // the locks one by one tell who is there
+		if busy, err := isTaken(st.locks.LockPresence(true, -1)); busy || err != nil {
 			return false, err
 		}
-		return st.tryStatic()
+		// Only readers without a lock file can have this.
+		if busy, err := isTaken(st.locks.LockWriter(true, -1)); busy || err != nil {
+			if err = firstError(err, st.locks.UnlockPresence()); err != nil || !st.readOnly {
+				return false, err
+			}
+			return st.tryStatic()
+		}
 	}
 	m, err := st.bringUp()
 	if err != nil {
