@@ -22,7 +22,11 @@ func (m *Mapping) Advise(a Advice) error {
 	if m.data == nil {
 		return wrap("advise", m.file.path, os.ErrClosed)
 	}
-	err := sysAdvise(m.data[:m.mapped.Load()], a)
+	b := m.data
+	if !m.whole {
+		b = b[:m.mapped.Load()]
+	}
+	err := sysAdvise(b, a)
 	if err == nil {
 		m.advice = a
 	}
