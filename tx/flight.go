@@ -19,7 +19,7 @@ type flight struct {
 	twoPhase bool     // the pages must be durable before the meta is written
 	bytes    int64    // what it adds to the window, see windowBytes
 	size     int      // functions in it
-	block    [page.MetaBlock]byte
+	block    []byte   // of a meta; made when first needed: most who open a database only read
 	one      [1][]byte
 }
 
@@ -113,7 +113,7 @@ func (f *flight) writeMeta(st *Store) error {
 		return fmt.Errorf("write meta: %w", err)
 	}
 	if !st.seen {
-		if !bytes.Equal(f.snap.mapping.Data()[page.MetaOffset(f.slot):][:page.MetaBlock], f.block[:]) {
+		if !bytes.Equal(f.snap.mapping.Data()[page.MetaOffset(f.slot):][:page.MetaBlock], f.block) {
 			return ErrMapping
 		}
 		st.seen = true
@@ -138,10 +138,13 @@ func (f *flight) putBack(st *Store) {
 
 // put writes m, or zeros, to the slot.
 func (f *flight) put(st *Store, m *page.Meta) error {
-	clear(f.block[:])
-	if m != nil {
-		m.Encode(f.block[:])
+	if f.block == nil {
+		f.block = make([]byte, page.MetaBlock)
 	}
-	f.one[0] = f.block[:]
+	clear(f.block)
+	if m != nil {
+		m.Encode(f.block)
+	}
+	f.one[0] = f.block
 	return st.file.WriteAt(f.one[:], page.MetaOffset(f.slot))
 }

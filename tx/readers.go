@@ -60,10 +60,16 @@ type readerTable struct {
 
 // newReaderTable makes a table for this process alone.
 func newReaderTable() *readerTable {
-	own := []readerBlock{make(readerBlock, blockWords)}
-	rt := &readerTable{published: &make(readerBlock, lineWords)[0]}
-	rt.own.Store(&own)
-	return rt
+	words := make(readerBlock, lineWords+blockWords)
+	rt := &struct {
+		readerTable
+		own   []readerBlock
+		first [1]readerBlock
+	}{}
+	rt.published, rt.first[0] = &words[0], words[lineWords:]
+	rt.own = rt.first[:]
+	rt.readerTable.own.Store(&rt.own)
+	return &rt.readerTable
 }
 
 // newSharedTable makes a table that is shared with the other processes that have lf open.

@@ -31,6 +31,13 @@ const chunkPages = 1 << 21
 
 type bitChunk [chunkPages / 64]atomic.Uint64
 
+// firstChunk is for the first database that the process opens, which most have one of: the system provides what is touched of it without a
+// call, and without the first pages of a new area.
+var (
+	firstChunk bitChunk
+	firstTaken atomic.Bool // for good
+)
+
 // newBitmap makes a bitmap for pages below n.
 func newBitmap(n uint64) *bitmap {
 	return &bitmap{bitMemory: new(bitMemory), chunks: make([]atomic.Pointer[bitChunk], n/chunkPages+1)}
@@ -64,6 +71,9 @@ func (m *bitMemory) make(p *atomic.Pointer[bitChunk]) {
 func (m *bitMemory) newChunk() *bitChunk {
 	if m.ended {
 		return new(bitChunk)
+	}
+	if firstTaken.CompareAndSwap(false, true) {
+		return &firstChunk
 	}
 	r, err := mmapfile.Anonymous(chunkPages/8, mmapfile.NoReserve)
 	if err != nil {
