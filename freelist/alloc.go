@@ -172,7 +172,7 @@ func (a *allocation) takeSingles(n uint64, limit page.No) {
 		few = 2 + n/shortShare
 	}
 	for raised := false; n > 0; {
-		longest := l.free.longest(a.from)
+		longest := a.longest()
 		if longest >= n {
 			p, _ := a.oneRun(n)
 			l.free.remove(Extent{p, n})
@@ -205,13 +205,26 @@ func (a *allocation) takeSingles(n uint64, limit page.No) {
 	a.rest += n
 }
 
+// longest returns the length of the longest run where pages are looked for.
+func (a *allocation) longest() uint64 {
+	if a.from == 0 {
+		return a.l.free.longestRun()
+	}
+	return a.l.free.longest(a.from)
+}
+
 // takeRuns takes free runs of at least so many pages, but less than n in all, and at most so many runs. It returns how many
 // pages it took.
 func (a *allocation) takeRuns(least, n, most uint64) (taken uint64) {
-	if n <= fewPages && a.from == 0 {
-		return a.l.whole.take(a, least, n, most)
-	}
 	from := len(a.runs)
+	if n <= fewPages && a.from == 0 {
+		k := bits.TrailingZeros64(least)
+		if a.l.target > 0 {
+			taken = a.l.recent[k].take(a, least, n, most, a.l.target)
+			most -= uint64(len(a.runs) - from)
+		}
+		return taken + a.l.whole[k].take(a, least, n-taken, most, 0)
+	}
 	a.l.free.each(a.from, least, func(e Extent) bool {
 		if e.Len > n-taken || uint64(len(a.runs)-from) == most {
 			return false

@@ -1,6 +1,7 @@
 package freelist
 
 import (
+	"bytes"
 	"flag"
 	"math/rand/v2"
 	"slices"
@@ -91,6 +92,12 @@ func validateSet(t testing.TB, s *pageSet) {
 	})
 	if s.runs != runs || s.pages != pages || s.longest(0) != longest {
 		t.Fatalf("%d runs, %d pages, the longest %d; counted %d, %d, %d", s.runs, s.pages, s.longest(0), runs, pages, longest)
+	}
+	if got, want := s.appendTo(nil), AppendExtents(nil, all); !bytes.Equal(got, want) {
+		t.Fatalf("listed as %x, its runs are %x", got, want)
+	}
+	if s.longestRun() != longest || longest > 0 && !s.hasRun(longest) || s.hasRun(longest+1) {
+		t.Fatalf("the longest run has %d pages, counted %d", s.longestRun(), longest)
 	}
 	validateSums(t, s)
 	for _, least := range []uint64{2, 3, 5, 8, 16, 64, 65, 100, 128, 300, 5000} {

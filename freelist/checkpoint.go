@@ -22,13 +22,7 @@ func (l *List) AppendCheckpoint(commit page.Commit, extra []Pending, free, pendi
 // appendFree appends the free extents and those of extra that are free at once.
 func (l *List) appendFree(extra []Pending, dst []byte) []byte {
 	if !slices.ContainsFunc(extra, func(p Pending) bool { return p.Born == p.Died }) { // the usual case
-		at := page.No(0)
-		l.free.each(0, 1, func(e Extent) bool {
-			dst = appendExtent(dst, at, e)
-			at = e.End()
-			return true
-		})
-		return dst
+		return l.free.appendTo(dst)
 	}
 	var last Extent // not yet written
 	var at page.No

@@ -78,7 +78,17 @@ func NormalizePending(pending []Pending) []Pending {
 // sortPending sorts by page. What a large commit frees stands all over the file: it is first put into 256 stretches of that, in place, each of
 // which then has few: twice as fast as comparing all.
 func sortPending(pending []Pending) {
-	const buckets, few = 256, 128
+	const buckets, few, fewer = 256, 128, 12
+	if len(pending) <= fewer { // of a commit of one change: no call for each comparison
+		for i := 1; i < len(pending); i++ {
+			p, k := pending[i], i
+			for ; k > 0 && pending[k-1].Page > p.Page; k-- {
+				pending[k] = pending[k-1]
+			}
+			pending[k] = p
+		}
+		return
+	}
 	compare := func(a, b Pending) int { return cmp.Compare(a.Page, b.Page) }
 	if len(pending) < few || slices.IsSortedFunc(pending, compare) {
 		slices.SortFunc(pending, compare)

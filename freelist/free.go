@@ -1,6 +1,7 @@
 package freelist
 
 import (
+	"math/bits"
 	"slices"
 
 	"mmdb/page"
@@ -28,21 +29,29 @@ func (l *List) bestFit(n uint64, from page.No) (e Extent, ok bool) {
 const (
 	fewPages = 64
 	nearRuns = 64
+	runSizes = 6 // powers of two below fewPages
 )
 
 // A runCache holds free runs that were seen. Others may have taken them since, or parts of them.
 type runCache struct {
-	runs  []Extent
-	least uint64 // what each had at least when it was seen
+	runs []Extent
 }
 
 // look makes c the first free runs of at least n pages.
 func (c *runCache) look(s *pageSet, n uint64) {
-	c.runs, c.least = c.runs[:0], n
+	c.runs = c.runs[:0]
 	s.each(0, n, func(e Extent) bool {
 		c.runs = append(c.runs, e)
 		return len(c.runs) < nearRuns
 	})
+}
+
+// push adds e, which will be taken first.
+func (c *runCache) push(e Extent) {
+	if len(c.runs) == nearRuns {
+		c.runs = append(c.runs[:0], c.runs[nearRuns/2:]...)
+	}
+	c.runs = append(c.runs, e)
 }
 
 // fit returns the index of the shortest run of n pages or more that is still free, or -1.
@@ -73,7 +82,7 @@ func (l *List) oneRun(n uint64) (page.No, bool) {
 		return e.Page, ok
 	}
 	p, ok := l.nearRun(n)
-	if !ok && l.free.longest(0) >= n {
+	if !ok && l.free.hasRun(n) {
 		l.near.look(&l.free, n)
 		p, ok = l.nearRun(n)
 	}
@@ -82,6 +91,12 @@ func (l *List) oneRun(n uint64) (page.No, bool) {
 
 // nearRun is oneRun for few pages, among the runs that were seen.
 func (l *List) nearRun(n uint64) (page.No, bool) {
+	if !l.free.hasRun(n) {
+		return 0, false
+	}
+	if p, ok := l.recentRun(n); ok {
+		return p, true
+	}
 	i := l.near.fit(&l.free, n)
 	if i < 0 {
 		return 0, false
@@ -101,11 +116,12 @@ func (a *allocation) oneRun(n uint64) (p page.No, ok bool) {
 	return e.Page, ok
 }
 
-// take takes free runs for a commit of few pages, as allocation.takeRuns does, out of those that were seen. It returns how many pages it took.
-func (c *runCache) take(a *allocation, least, n, most uint64) (taken uint64) {
+// take takes free runs for a commit of few pages, as allocation.takeRuns does, out of those that were seen. With a limit it
+// forgets runs behind that; without one it looks for others when there are no more. It returns how many pages it took.
+func (c *runCache) take(a *allocation, least, n, most uint64, limit page.No) (taken uint64) {
 	s := &a.l.free
-	for looked := false; most > 0; {
-		if len(c.runs) == 0 || c.least != least {
+	for looked := limit > 0; most > 0; {
+		if len(c.runs) == 0 {
 			if looked {
 				break
 			}
@@ -116,7 +132,7 @@ func (c *runCache) take(a *allocation, least, n, most uint64) (taken uint64) {
 		}
 		last := len(c.runs) - 1
 		e := c.runs[last]
-		free := s.all(e)
+		free := s.all(e) && (limit == 0 || e.End() <= limit)
 		if free && e.Len > n-taken {
 			break
 		}
@@ -128,6 +144,36 @@ func (c *runCache) take(a *allocation, least, n, most uint64) (taken uint64) {
 		}
 	}
 	return taken
+}
+
+// freed adds e to the free pages, which have been in use until lately: as long as the file need not become smaller, a small commit takes
+// such places first. They are in the caches, and in the part of the page cache that is still to be written.
+func (l *List) freed(e Extent) {
+	run := l.free.add(e)
+	if n := run.Len; n < fewPages && run.End() <= l.target && (run.End() <= l.reserve.Page || l.reserve.End() <= run.Page) {
+		l.recent[bits.Len64(n)-1].push(run)
+	}
+}
+
+// recentRun returns n pages of a run that became free lately, about the shortest that has as many.
+func (l *List) recentRun(n uint64) (page.No, bool) {
+	for k := bits.Len64(n) - 1; k < runSizes; k++ {
+		for c := &l.recent[k]; len(c.runs) > 0; {
+			last := len(c.runs) - 1
+			e := c.runs[last]
+			if e.Len < n {
+				break
+			}
+			if c.runs = c.runs[:last]; e.End() > l.target || !l.free.all(e) {
+				continue
+			}
+			if e.Len > n {
+				l.recent[bits.Len64(e.Len-n)-1].push(Extent{e.Page + page.No(n), e.Len - n})
+			}
+			return e.Page, true
+		}
+	}
+	return 0, false
 }
 
 // tail returns the free run that ends at the high water.

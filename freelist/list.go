@@ -46,8 +46,9 @@ type List struct {
 	runs []Extent // buffer of Alloc
 	hand page.No  // how many chunks Sparsest has looked at
 
-	near  runCache // for small allocations: where they may fit as a whole
-	whole runCache // and the longest runs, the first ones last
+	near   runCache           // for small allocations: where they may fit as a whole
+	whole  [runSizes]runCache // and the longest runs of each power of two, the first ones last
+	recent [runSizes]runCache // and those that became free lately, the newest last
 }
 
 // New returns a list without free or pending pages, for a file whose data begins at
@@ -81,7 +82,7 @@ func (l *List) PendingPages() uint64 { return l.pending.pages }
 func (l *List) FreeExtents() int { return l.free.runs }
 
 // HasRun reports whether there is a free extent of at least n pages.
-func (l *List) HasRun(n uint64) bool { return n <= l.free.pages && (n == 1 || l.free.longest(0) >= n) }
+func (l *List) HasRun(n uint64) bool { return n <= l.free.pages && l.free.hasRun(n) }
 
 // UsedPages returns the number of pages in use.
 func (l *List) UsedPages() uint64 {

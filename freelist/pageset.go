@@ -24,6 +24,11 @@ type pageSet struct {
 	pages  uint64
 	runs   int // maximal runs
 	whole  int // words of which every page is in the set
+
+	// How many maximal runs there are of each length, those of wordPages and more counted together, and bit n-1 for each length n that there is:
+	// so small allocations know the longest run without a look at the parts.
+	lengths [wordPages + 1]int
+	present uint64
 }
 
 type block struct {
@@ -147,32 +152,55 @@ func (s *pageSet) begin(p page.No) page.No {
 	}
 }
 
-// add puts the pages of e into the set. The caller knows that none is there.
-func (s *pageSet) add(e Extent) {
-	s.runs++
-	run := s.around(e)
-	if run.Page < e.Page {
-		s.runs--
-	}
-	if run.End() > e.End() {
-		s.runs--
-	}
+// add puts the pages of e into the set, and returns the run that they are part of. The caller knows that none is there.
+func (s *pageSet) add(e Extent) (run Extent) {
+	run = s.around(e)
+	s.count(uint64(e.Page-run.Page), -1)
+	s.count(uint64(run.End()-e.End()), -1)
+	s.count(run.Len, 1)
 	s.pages += e.Len
 	s.change(e, run, true)
+	return run
 }
 
 // remove takes the pages of e, which are all there, out of the set.
 func (s *pageSet) remove(e Extent) {
-	s.runs--
 	run := s.around(e)
-	if run.Page < e.Page {
-		s.runs++
-	}
-	if run.End() > e.End() {
-		s.runs++
-	}
+	s.count(run.Len, -1)
+	s.count(uint64(e.Page-run.Page), 1)
+	s.count(uint64(run.End()-e.End()), 1)
 	s.pages -= e.Len
 	s.change(e, run, false)
+}
+
+// count notes that there is one run of n pages more (by 1) or less (-1). One without pages is none.
+func (s *pageSet) count(n uint64, by int) {
+	if n == 0 {
+		return
+	}
+	s.runs += by
+	n = min(n, wordPages)
+	if s.lengths[n] += by; s.lengths[n] == 0 {
+		s.present &^= 1 << (n - 1)
+	} else {
+		s.present |= 1 << (n - 1)
+	}
+}
+
+// longestRun returns the length of the longest run.
+func (s *pageSet) longestRun() uint64 {
+	if n := bits.Len64(s.present); n < wordPages {
+		return uint64(n)
+	}
+	return s.longest(0)
+}
+
+// hasRun reports whether there is a run of at least n pages.
+func (s *pageSet) hasRun(n uint64) bool {
+	if n <= wordPages {
+		return s.present>>(n-1) != 0
+	}
+	return s.longest(0) >= n
 }
 
 // around returns e with the pages of the set that stand right before and behind it.

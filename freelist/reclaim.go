@@ -88,12 +88,12 @@ func (l *List) look(s pinSet, needed []page.Commit) {
 			continue
 		}
 		if run.Len > 0 {
-			l.free.add(run)
+			l.freed(run)
 		}
 		run = p.Extent
 	}
 	if run.Len > 0 {
-		l.free.add(run)
+		l.freed(run)
 	}
 }
 
