@@ -152,10 +152,18 @@ func scanZigzag(t *testing.T, rng *rand.Rand, b *mmdb.Bucket, items []item) {
 		if k == nil || itemOf(k, v) != items[at] {
 			t.Fatalf("%s: %.20q, want %.20q", move, k, items[at].key)
 		}
+		if len(k) != cap(k) || len(v) != cap(v) {
+			t.Fatalf("%s: %.20q: slices with room behind them", move, k)
+		}
 	}
 	k, v := c.Seek([]byte(items[at].key))
 	check("Seek", k, v)
 	for range 20 {
+		if rng.IntN(3) == 0 { // with as many moves expected as followed the last one
+			at = rng.IntN(len(items))
+			k, v = c.Seek([]byte(items[at].key))
+			check("Seek", k, v)
+		}
 		back := rng.IntN(2) == 0
 		for range rng.IntN(100) {
 			if back && at > 0 {

@@ -155,22 +155,34 @@ func (l Leaf) payload(s slot) []byte {
 // Item returns key and value of slot i where both stand whole in its cell: the usual case, decoded from one load of the slot.
 // ok is false for all else, also if there is no slot i.
 func (l Leaf) Item(i int) (key, value []byte, ok bool) {
-	if uint(i) >= uint(count(l)) {
-		return nil, nil, false
+	key, value = l.Pair(l.Slot(i))
+	return key, value, key != nil
+}
+
+// A LeafSlot is a slot as loaded, or zero, which none is.
+type LeafSlot uint64
+
+// Slot returns slot i, zero if there is none. Slot and Pair are Item in two parts, each short enough to be compiled into a loop.
+func (l Leaf) Slot(i int) LeafSlot {
+	if uint(i) < uint(count(l)) {
+		o := bodyHeader + slotSize*i
+		return LeafSlot(le.Uint64(l[o : o+slotSize : o+slotSize]))
 	}
-	s := slotAt(l, i)
-	n := s.size() // with flags of zero, which is CellValue
-	if n-1 >= slotKeyMask {
-		return nil, nil, false
-	}
-	o := s.offset()
-	k := o + leafHeader
+	return 0
+}
+
+// Pair returns key and value of s where both stand whole in its cell, and nil for all else. A key is never nil.
+func (l Leaf) Pair(s LeafSlot) (key, value []byte) {
+	n := int(s >> 16 & 0xffff) // the length of the key, and flags, which are zero for a CellValue
+	c := int(s & 0xffff)
+	k := c + leafHeader
 	v := k + n
-	end := v + uint(le.Uint16(l[o:k:k]))
-	if k > v || v > end || end > uint(len(l)) {
-		return nil, nil, false // never; it spares checks of the compiler's
+	if uint(n-1) < slotKeyMask && v <= len(l) {
+		if end := v + int(le.Uint16(l[c:k:k])); end <= len(l) {
+			return l[k:v:v], l[v:end:end]
+		}
 	}
-	return l[k:v:v], l[v:end:end], true
+	return nil, nil
 }
 
 // Parts returns what l uses of its bytes: its slots, and the cells.

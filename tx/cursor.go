@@ -82,19 +82,29 @@ func (c *Cursor) Last() (key, value []byte) {
 // Next moves to the next item and returns it.
 func (c *Cursor) Next() (key, value []byte) {
 	if f := c.run; f != nil && !c.b.tx.done {
-		if k, v, ok := f.leafBody().Item(f.i + 1); ok {
-			f.i++
+		l, i := f.leafBody(), f.i+1
+		if k, v := l.Pair(l.Slot(i)); k != nil {
+			f.i = i
 			return k, v
 		}
+		if k, v := c.turn(false); k != nil {
+			return k, v
+		}
+	}
+	if !c.b.tx.managed {
+		return c.nextGuarded()
 	}
 	return c.moveNext()
 }
 
-// moveNext is Next in all cases. A function that recovers keeps its results in memory, so it stands apart.
+// nextGuarded is moveNext in a manual transaction. A function that recovers keeps its results in memory, so it stands apart.
+func (c *Cursor) nextGuarded() (key, value []byte) {
+	defer c.b.tx.exit(enter())
+	return c.moveNext()
+}
+
+// moveNext is Next in all cases.
 func (c *Cursor) moveNext() (key, value []byte) {
-	if !c.b.tx.managed {
-		defer c.b.tx.exit(enter())
-	}
 	if !c.b.mayRead() || !c.ok(c.sync(false)) {
 		return nil, nil
 	}
@@ -104,19 +114,29 @@ func (c *Cursor) moveNext() (key, value []byte) {
 // Prev moves to the item before and returns it.
 func (c *Cursor) Prev() (key, value []byte) {
 	if f := c.run; f != nil && !c.b.tx.done {
-		if k, v, ok := f.leafBody().Item(f.i - 1); ok {
-			f.i--
+		l, i := f.leafBody(), f.i-1
+		if k, v := l.Pair(l.Slot(i)); k != nil {
+			f.i = i
+			return k, v
+		}
+		if k, v := c.turn(true); k != nil {
 			return k, v
 		}
 	}
+	if !c.b.tx.managed {
+		return c.prevGuarded()
+	}
+	return c.movePrev()
+}
+
+// prevGuarded is movePrev in a manual transaction.
+func (c *Cursor) prevGuarded() (key, value []byte) {
+	defer c.b.tx.exit(enter())
 	return c.movePrev()
 }
 
 // movePrev is Prev in all cases.
 func (c *Cursor) movePrev() (key, value []byte) {
-	if !c.b.tx.managed {
-		defer c.b.tx.exit(enter())
-	}
 	if !c.b.mayRead() || !c.ok(c.sync(true)) {
 		return nil, nil
 	}
@@ -126,13 +146,29 @@ func (c *Cursor) movePrev() (key, value []byte) {
 // Seek moves to the first item whose key is at least key and returns it.
 func (c *Cursor) Seek(key []byte) (k, v []byte) {
 	if !c.b.tx.managed {
-		defer c.b.tx.exit(enter())
+		return c.seekGuarded(key)
 	}
+	return c.moveTo(key)
+}
+
+// seekGuarded is Seek in a manual transaction.
+func (c *Cursor) seekGuarded(key []byte) (k, v []byte) {
+	defer c.b.tx.exit(enter())
+	return c.moveTo(key)
+}
+
+func (c *Cursor) moveTo(key []byte) (k, v []byte) {
 	if !c.b.mayRead() || !c.ok(c.seek(key)) {
 		return nil, nil
 	}
-	if k, v = c.next(); k == nil {
+	k, v = c.next()
+	switch {
+	case k == nil:
 		c.hold(beforeGE, key)
+	case c.expecting():
+		c.run = c.p.leaf()
+		c.from = c.run.i
+		c.passed-- // no move has led here
 	}
 	return k, v
 }
@@ -261,9 +297,26 @@ func (c *Cursor) hold(at cursorState, key []byte) {
 // seek places c before the first item whose key is at least key.
 func (c *Cursor) seek(key []byte) error {
 	c.leave()
-	_, err := c.b.seek(&c.p, key)
+	f, err := c.b.seekLeaf(&c.p, key)
+	if err == nil {
+		l := f.leafBody()
+		if c.expecting() { // before the search waits for a key
+			f.i = l.Guess(key)
+			c.load(f, c.usual, false)
+		}
+		f.i, _, err = l.Search(key, c.b.tx)
+	}
 	c.placed(beforeGE)
 	return err
+}
+
+// fewMoves is how many moves have to be expected for a seek to make ready for them.
+const fewMoves = 8
+
+// expecting reports whether a seek makes ready for moves that follow it and need no care.
+func (c *Cursor) expecting() bool {
+	t := c.b.tx
+	return c.usual >= fewMoves && t.managed && !t.writable
 }
 
 // sync makes p fresh after the bucket changed, and places an unset cursor at the end that a move comes from.
@@ -350,23 +403,69 @@ func (c *Cursor) prev() (key, value []byte) {
 // endless is how many moves a scan from the first item or the last expects.
 const endless = 1 << 30
 
-// scanning prepares for more moves inside leaf f, to which a move from one item to the next, or the one before, has led: it
-// loads what they will come to, if there are as many as expected; if there were more already, all of the leaf. In one of few large
-// cells the processor's own prefetching does better.
+// turn is Next, or Prev, from the last item of a leaf in a run to the next leaf, in the usual case: one that the same branch refers to,
+// was verified, and begins with a plain item. It returns nil, and has changed nothing, where moveNext has to tell.
+func (c *Cursor) turn(back bool) (key, value []byte) {
+	f := c.run
+	if c.p.n < 2 {
+		return nil, nil
+	}
+	up := &c.p.f[c.p.n-2]
+	branch, at, end := up.branchBody(), up.i+1, f.leafBody().Count()-1
+	if back {
+		at, end = up.i-1, 0
+	}
+	if f.i != end || uint(at) >= uint(branch.Count()) {
+		return nil, nil
+	}
+	ref := branch.Child(at)
+	body, _, born := c.b.tx.seen(ref.Page(), c.b.hdr.Tree, 0, up.born)
+	if body == nil {
+		return nil, nil
+	}
+	l, i := page.Leaf(body), 0
+	if back {
+		i = l.Count() - 1
+	}
+	if key, value = l.Pair(l.Slot(i)); key == nil {
+		return nil, nil
+	}
+	c.passed += 1 + max(f.i-c.from, c.from-f.i)
+	up.i, c.from = at, i
+	f.ref, f.body, f.born, f.i = ref, body, born, i
+	c.look(back)
+	c.load(f, c.more(), back)
+	return key, value
+}
+
+// scanning begins a run in leaf f, to which a move from one item to the next, or the one before, has led.
 func (c *Cursor) scanning(f *frame, back bool) {
 	t := c.b.tx
 	if c.at != onItem || c.run != nil || t.writable || !t.managed {
 		return
 	}
 	c.run, c.from = f, f.i
-	l := f.leafBody()
-	n := l.Count()
-	left, more := n-1-f.i, c.usual-c.passed-1
-	if back {
-		left = f.i
-	}
+	c.load(f, c.more(), back)
+}
+
+// more returns how many moves are expected after the one under way: if there were more than expected already, no end of them.
+func (c *Cursor) more() int {
+	more := c.usual - c.passed - 1
 	if more < 0 && c.passed > 0 {
 		more = endless
+	}
+	return more
+}
+
+// load loads what so many moves from the slot of leaf f will come to; if that is most of the leaf, all of it. In one of few large
+// cells the processor's own prefetching does better.
+func (c *Cursor) load(f *frame, more int, back bool) {
+	t := c.b.tx
+	l := f.leafBody()
+	n := l.Count()
+	left := n - 1 - f.i
+	if back {
+		left = f.i
 	}
 	if more > left {
 		c.touchNext(back)

@@ -114,8 +114,8 @@ func (c *Cursor) stretch(s *bounds, back bool, yield func(k, v []byte) bool) boo
 	all := !l.Large(last) && s.hold(l.Key(last)) // for then all in between are too
 	i := f.i + step
 	for ; ; i += step {
-		k, v, ok := l.Item(i)
-		if !ok {
+		k, v := l.Pair(l.Slot(i))
+		if k == nil {
 			break
 		}
 		if !all && !s.hold(k) || !yield(k, v) || t.done {
