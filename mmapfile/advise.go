@@ -22,11 +22,7 @@ func (m *Mapping) Advise(a Advice) error {
 	if m.data == nil {
 		return wrap("advise", m.file.path, os.ErrClosed)
 	}
-	b := m.data
-	if !m.whole {
-		b = b[:m.mapped.Load()]
-	}
-	err := sysAdvise(b, a)
+	err := sysAdvise(m.data[:m.mapped.Load()], a)
 	if err == nil {
 		m.advice = a
 	}

@@ -21,9 +21,8 @@
 // read-only: a store dirties as much as the kernel keeps in one piece, reads from the device what it is
 // about to overwrite, and meets a full disk as a signal.
 //
-// A Mapping takes address space (nothing but numbers: 1 TiB by default). On Linux that is one mapping of the file, longer than it is,
-// which shows what it grows to. Where that can't be (other systems, file systems for small files, limits) the space is reserved, and the file
-// is mapped into its beginning, in steps that double. If a step fails, what the kernel did to that range is not
+// A Mapping reserves address space (nothing but numbers: 1 TiB by default) and maps the file into
+// its beginning, in steps that double. If a step fails, what the kernel did to that range is not
 // known, so the mapping is closed for growth (ErrReserved) and never touches the range again.
 //
 // All steps must be one area to the kernel, because msync flushes the device once per area. So

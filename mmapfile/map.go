@@ -20,8 +20,6 @@ const (
 type MapOptions struct {
 	Reserve  int64 // bytes of address space; 0 means 1 TiB, on 32-bit systems 512 MiB
 	Writable bool  // stores through the mapping change the file; a database never asks for it
-
-	stepwise bool // for tests: as where the file can't be mapped as a whole
 }
 
 // Mapping is a file mapped into memory from its first byte on, shared with all who have the file
@@ -33,7 +31,6 @@ type Mapping struct {
 	file     *File
 	writable bool
 	data     []byte       // the whole reservation
-	whole    bool         // all of data is a mapping of the file, and growth needs no call
 	mapped   atomic.Int64 // bytes of data that show the file; grows only
 	life     sync.RWMutex // held shared by calls that touch the mapping, exclusively by Unmap
 
@@ -64,44 +61,18 @@ func (f *File) Map(o MapOptions) (*Mapping, error) {
 			want = reserve32
 		}
 	}
-	m := &Mapping{file: f, writable: o.Writable, advice: AdviceRandom, place: memPlace}
-	m.msync = m.perform
-	if o.stepwise || size > want || m.mapWhole(want) != nil {
-		if m.data, err = reserve(want, max(size, 1)); err != nil {
-			return nil, wrap(opReserve, f.path, err)
-		}
+	data, err := reserve(want, max(size, 1))
+	if err != nil {
+		return nil, wrap(opReserve, f.path, err)
 	}
+	m := &Mapping{file: f, writable: o.Writable, data: data, advice: AdviceRandom, place: memPlace}
+	m.msync = m.perform
 	if err := m.extend(size, opMap); err != nil {
 		_ = m.Unmap()
 		return nil, err
 	}
 	return m, nil
 }
-
-// mapWhole maps the file as far as the mapping may grow, with one call: what lies beyond its end faults until the file has grown so far. Not
-// every file system has files as long as that, and there may be a limit: then addresses are reserved first, and the file is mapped over them.
-func (m *Mapping) mapWhole(n int64) error {
-	if !mapsBeyondEnd {
-		return ErrUnsupported
-	}
-	prot := ProtRead
-	if m.writable {
-		prot |= ProtWrite
-	}
-	err := m.file.with(func(fd int) (err error) {
-		m.data, err = memMap(fd, 0, int(roundUp(min(n, math.MaxInt-chunk), chunk)), prot, Shared)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	_ = sysAdvise(m.data, m.advice)
-	m.whole, m.place = true, placed
-	return nil
-}
-
-// placed is memPlace where all is mapped.
-func placed([]byte, int, int64, bool) error { return nil }
 
 // MapShared maps the first n bytes of the file to be read and stored to, in one call, whatever the file has: what lies beyond its end faults until
 // the file has grown so far. The mapping itself does not grow.
@@ -204,9 +175,8 @@ func (m *Mapping) extend(size int64, op string) error {
 		}
 		return wrap(op, m.file.path, err)
 	}
-	if !m.whole { // the same advice everywhere makes one kernel area of old and new
-		_ = sysAdvise(dst, m.advice)
-	}
+	// The same advice everywhere makes one kernel area of old and new.
+	_ = sysAdvise(dst, m.advice)
 	if m.locked {
 		if err := sysPin(dst, m.inFile(from, to)); err != nil {
 			return m.takeBack(dst, from, err)
@@ -230,9 +200,7 @@ func (m *Mapping) nextLen(from, size int64) int64 {
 
 // takeBack turns a part that could not be locked into reserved space again.
 func (m *Mapping) takeBack(dst []byte, from int64, cause error) error {
-	if m.whole {
-		_ = sysUnpin(dst)
-	} else if err := memTakeBack(dst); err != nil {
+	if err := memTakeBack(dst); err != nil {
 		m.closed, m.hole = true, [2]int{int(from), int(from) + len(dst)}
 	}
 	return wrap(opPin, m.file.path, cause)
@@ -268,9 +236,6 @@ func (m *Mapping) Detach() error {
 	n := m.mapped.Load()
 	if m.data == nil || n == 0 {
 		return nil
-	}
-	if m.whole {
-		n = int64(len(m.data))
 	}
 	m.closed = true
 	if m.hole[1] != 0 {

@@ -17,16 +17,8 @@ import (
 )
 
 func TestGrowthKeepsAddressesAndOneArea(t *testing.T) {
-	t.Run("as a whole", func(t *testing.T) { testGrowth(t, MapOptions{}) })
-	t.Run("step by step", func(t *testing.T) { testGrowth(t, MapOptions{stepwise: true}) })
-}
-
-func testGrowth(t *testing.T, o MapOptions) {
 	f := openTemp(t, Options{})
-	m := mapTemp(t, f, o)
-	if m.whole == o.stepwise {
-		t.Fatal("it is mapped the other way")
-	}
+	m := mapTemp(t, f, MapOptions{})
 	if m.Reserved() < 128<<20 || int64(len(m.Data())) != m.Reserved() || m.Len() != chunk {
 		t.Fatalf("reserved %d, mapped %d", m.Reserved(), m.Len())
 	}

@@ -13,9 +13,6 @@ const (
 	noAtimeFlag   = 0
 )
 
-// mapsBeyondEnd: that the rest of a longer mapping shows what the file grows to is not promised here.
-const mapsBeyondEnd = false
-
 // msyncReachesDevice: here it stops at the device's cache.
 const msyncReachesDevice = false
 

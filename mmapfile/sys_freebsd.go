@@ -9,9 +9,6 @@ const (
 	noAtimeFlag   = 0
 )
 
-// mapsBeyondEnd: that the rest of a longer mapping shows what the file grows to is not promised here.
-const mapsBeyondEnd = false
-
 // msyncReachesDevice: not promised here.
 const msyncReachesDevice = false
 

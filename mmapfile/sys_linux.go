@@ -19,9 +19,6 @@ const (
 // and flushes the device.
 const msyncReachesDevice = true
 
-// mapsBeyondEnd: a mapping may be longer than its file, and shows what the file grows to.
-const mapsBeyondEnd = true
-
 func sysWritev(fd int, bufs [][]byte, off int64) (int, error) {
 	if len(bufs) == 1 {
 		return unix.Pwrite(fd, bufs[0], off)
