@@ -335,9 +335,9 @@ func ExampleDB_Readers() {
 		log.Fatal(err)
 	}
 	for _, r := range readers {
-		fmt.Println(r.Process == os.Getpid(), r.Behind, r.Held > 0)
+		fmt.Println(r.Process == os.Getpid(), r.Behind, r.Held) // so small a database has no pages that could be held back
 	}
-	// Output: true 1 true
+	// Output: true 1 0
 }
 
 func ExampleTx_History() {

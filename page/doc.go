@@ -156,7 +156,7 @@
 //	40     8    salt: of the file's checksums
 //	48     8    commit: number
 //	56     8    base: newest commit known durable when this was written
-//	64     8    root page: of the root bucket
+//	64     8    root page: of the root bucket, 0 if its body is in the meta
 //	72     8    root keys: number of keys
 //	80     8    root sequence: counter
 //	88     8    root tree: 1
@@ -166,8 +166,13 @@
 //	120    8    record length: bytes of payload
 //	128    8    record checksum: of its run
 //	136    4    flags: bit 0 settled
-//	140    372  reserved: zero
+//	140    4    root length: bytes of the root bucket's inline body, 0 if it has a page
+//	144    368  root body: zero behind those bytes
 //	512         end
+//
+// The inline body of the root bucket is a leaf whose cells are buckets with
+// inline names, stored here while it is small. Their roots may be pages, and
+// their bodies inline.
 //
 // # Commit record
 //
@@ -190,16 +195,17 @@
 //	80     32   root: bucket header
 //	112    8    next tree: number for the next bucket
 //	120    4    flags: bit 0 checkpoint
-//	124    4    reserved: zero
+//	124    4    body: bytes of this section, 0 if the root bucket has a page
 //	128    4    written: bytes of this section
 //	132    4    freed: bytes of this section
 //	136    4    free: bytes of this section, 0 without a checkpoint
 //	140    4    pending: bytes of this section, 0 without a checkpoint
 //	144         end
 //
-// followed by the sections written, freed, free and pending, whose encoding is
-// package freelist's, the section sums, and zeros to the end: a record may be
-// padded to the space set aside for it. Sums has the checksum of each written
+// followed by the section body, which is the root bucket's inline body as the
+// meta has it, by written, freed, free and pending, whose encoding is package
+// freelist's, by sums, and by zeros to the end: a record may be padded to the
+// space set aside for it. Sums has the checksum of each written
 // page in order, 8 bytes each, zeros for the other pages of a run. It may be
 // empty when base is the commit itself.
 package page

@@ -79,7 +79,7 @@ var wantTables = map[string]map[string]int{
 		"root keys": offMetaRoot + offBucketKeys, "root sequence": offMetaRoot + offBucketSequence,
 		"root tree": offMetaRoot + offBucketTree, "next tree": offMetaNextTree, "high water": offMetaHighWater,
 		"record page": offMetaRecord, "record length": offMetaRecordLength, "record checksum": offMetaRecordChecksum,
-		"flags": offMetaFlags, "reserved": offMetaReserved, "end": MetaSize,
+		"flags": offMetaFlags, "root length": offMetaRootLength, "root body": offMetaRootBody, "end": MetaSize,
 	},
 	"record": {
 		"version": offRecordVersion, "page size": offRecordPageSize, "salt": offRecordSalt,
@@ -87,7 +87,7 @@ var wantTables = map[string]map[string]int{
 		"previous length": offRecordPrevLength, "previous checksum": offRecordPrevChecksum,
 		"previous commit": offRecordPrevCommit, "sums": offRecordSums, "unused": offRecordUnused, "high water": offRecordHighWater,
 		"root": offRecordRoot, "next tree": offRecordNextTree, "flags": offRecordFlags,
-		"reserved": offRecordReserved, "written": offRecordWritten, "freed": offRecordFreed,
+		"body": offRecordBody, "written": offRecordWritten, "freed": offRecordFreed,
 		"free": offRecordFree, "pending": offRecordPending, "end": RecordHeaderSize,
 	},
 }

@@ -38,6 +38,9 @@ const (
 	BucketHeaderSize = 32
 	RecordHeaderSize = 144
 	MetaSize         = 512
+	// MaxInlineRoot is the largest body of a root bucket that is stored in
+	// the meta.
+	MaxInlineRoot = MetaSize - offMetaRootBody
 )
 
 // Where metas stand.

@@ -202,6 +202,7 @@ func editBranch(t *testing.T, r Branch) {
 // FuzzMeta takes any bytes as a meta. What decodes encodes to the same bytes.
 func FuzzMeta(f *testing.F) {
 	f.Add(goldenPages()["meta"])
+	f.Add(goldenPages()["meta-root"])
 	f.Add(make([]byte, MetaSize))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var m Meta
@@ -228,6 +229,7 @@ func FuzzMeta(f *testing.F) {
 // same bytes, but for zeros at the end.
 func FuzzRecord(f *testing.F) {
 	f.Add(bytes.Clone(RunPayload(goldenPages()["record"])))
+	f.Add(bytes.Clone(RunPayload(goldenPages()["record-root"])))
 	f.Add(make([]byte, RecordHeaderSize))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var r Record

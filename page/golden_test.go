@@ -40,6 +40,12 @@ func goldenPages() map[string][]byte {
 	r.Encode(RunPayload(record))
 	pages["record"] = record
 
+	r.Root, r.Body = goldenRoot()
+	record = make([]byte, DefaultSize)
+	InitRun(record, Header{Number: 24, Born: 9, Kind: KindRecord, Run: 1}, r.Size())
+	r.Encode(RunPayload(record))
+	pages["record-root"] = record
+
 	for _, p := range pages {
 		Seal(p, goldenSalt)
 	}
@@ -47,7 +53,29 @@ func goldenPages() map[string][]byte {
 	m := goldenMeta()
 	m.Encode(meta)
 	pages["meta"] = meta
+	meta, m = make([]byte, MetaSize), goldenRootMeta()
+	m.Encode(meta)
+	pages["meta-root"] = meta
 	return pages
+}
+
+// goldenRoot is a root bucket that is stored in the meta: with a bucket that has a page, and one that is inline.
+func goldenRoot() (Bucket, Leaf) {
+	l := InitLeaf(make([]byte, 200))
+	p, _ := l.Insert(0, Key{Bytes: []byte("events")}, CellBucket, BucketHeaderSize)
+	Bucket{Root: 25, Keys: 3, Sequence: 4, Tree: 5}.Encode(p)
+	p, _ = l.Insert(1, Key{Bytes: []byte("settings")}, CellBucket, BucketHeaderSize+48)
+	Bucket{Keys: 1, Sequence: 2, Tree: 6}.Encode(p)
+	v, _ := InitLeaf(p[BucketHeaderSize:]).Insert(0, Key{Bytes: []byte("key")}, CellValue, 3)
+	copy(v, "abc")
+	return Bucket{Keys: 2, Sequence: 2, Tree: RootTree}, l
+}
+
+func goldenRootMeta() Meta {
+	m := goldenMeta()
+	root, body := goldenRoot()
+	m.Root, m.Body = root, NewInlineRoot(body)
+	return m
 }
 
 func fillGoldenLeaf(l Leaf) {
@@ -177,7 +205,7 @@ func TestGoldenBytes(t *testing.T) {
 }
 
 func TestGoldenPagesVerify(t *testing.T) {
-	for name, no := range map[string]No{"leaf": 20, "branch": 21, "overflow": 22, "record": 24} {
+	for name, no := range map[string]No{"leaf": 20, "branch": 21, "overflow": 22, "record": 24, "record-root": 24} {
 		if err := Verify(readGolden(t, name), DefaultSize, no, goldenSalt); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -215,7 +243,14 @@ func TestGoldenMetaAndRecordRead(t *testing.T) {
 	if err := m.Decode(readGolden(t, "meta")); err != nil || m != goldenMeta() {
 		t.Errorf("meta: %v\n%+v", err, m)
 	}
+	if err := m.Decode(readGolden(t, "meta-root")); err != nil || m != goldenRootMeta() {
+		t.Errorf("meta with the root bucket: %v\n%+v", err, m)
+	}
 	var r Record
+	_, body := goldenRoot()
+	if err := r.Decode(RunPayload(readGolden(t, "record-root"))); err != nil || !bytes.Equal(r.Body, body) {
+		t.Errorf("record with the root bucket: %v\n%+v", err, r)
+	}
 	if err := r.Decode(RunPayload(readGolden(t, "record"))); err != nil || fmt.Sprint(r) != fmt.Sprint(goldenRecord()) {
 		t.Errorf("record: %v\n%+v", err, r)
 	}

@@ -26,7 +26,8 @@ const (
 	offMetaRecordLength   = 120
 	offMetaRecordChecksum = 128
 	offMetaFlags          = 136
-	offMetaReserved       = 140
+	offMetaRootLength     = 140
+	offMetaRootBody       = 144
 
 	metaSettled = 1
 )
@@ -48,13 +49,32 @@ type Meta struct {
 	ReadOnlyCompatible uint64 // feature bits; an unknown one: do not write
 	Salt               uint64 // of all checksums in the file
 	Commit             Commit
-	Base               Commit // newest commit known durable when this was written
-	Root               Bucket // the root bucket; its body is always a page
-	NextTree           Tree   // number for the next new bucket
-	HighWater          No     // pages, counted from the start of the file
-	Record             Link   // the commit's record; its Commit is this one
-	Settled            bool   // nothing after Base is in doubt
+	Base               Commit     // newest commit known durable when this was written
+	Root               Bucket     // the root bucket
+	Body               InlineRoot // its body, if Root.Root is 0
+	NextTree           Tree       // number for the next new bucket
+	HighWater          No         // pages, counted from the start of the file
+	Record             Link       // the commit's record; its Commit is this one
+	Settled            bool       // nothing after Base is in doubt
 }
+
+// InlineRoot is the body of a root bucket that has no page.
+type InlineRoot struct {
+	n int
+	b [MaxInlineRoot]byte
+}
+
+// NewInlineRoot returns a copy of body, which has at most MaxInlineRoot bytes.
+func NewInlineRoot(body []byte) (r InlineRoot) {
+	if len(body) > MaxInlineRoot {
+		panic("page: invariant: root bucket too large for a meta")
+	}
+	r.n = copy(r.b[:], body)
+	return r
+}
+
+// Leaf returns the body. It aliases r.
+func (r *InlineRoot) Leaf() Leaf { return Leaf(r.b[:r.n:r.n]) }
 
 // MetaOffset returns where in the file, in bytes, a meta slot starts.
 func MetaOffset(slot int) int64 { return int64(slot) * MetaStride }
@@ -81,7 +101,8 @@ func (m *Meta) Encode(dst []byte) {
 		flags |= metaSettled
 	}
 	le.PutUint32(dst[offMetaFlags:], flags)
-	clear(dst[offMetaReserved:])
+	le.PutUint32(dst[offMetaRootLength:], uint32(m.Body.n))
+	copy(dst[offMetaRootBody:], m.Body.b[:]) // with the zeros behind it
 	le.PutUint64(dst[offMetaChecksum:], xxhash.Sum64(dst[offMetaMagic:]))
 }
 
@@ -98,7 +119,7 @@ func (m *Meta) Decode(src []byte) error {
 		return fmt.Errorf("%w: no magic number in the meta", ErrInvalid)
 	}
 	commit := Commit(le.Uint64(src[offMetaCommit:]))
-	flags := le.Uint32(src[offMetaFlags:])
+	flags, body := le.Uint32(src[offMetaFlags:]), le.Uint32(src[offMetaRootLength:])
 	*m = Meta{
 		Version:            le.Uint32(src[offMetaVersion:]),
 		PageSize:           le.Uint32(src[offMetaPageSize:]),
@@ -118,13 +139,14 @@ func (m *Meta) Decode(src []byte) error {
 		},
 		Settled: flags&metaSettled != 0,
 	}
+	m.Body = NewInlineRoot(src[offMetaRootBody:][:min(body, MaxInlineRoot)])
 	if le.Uint64(src[offMetaChecksum:]) != xxhash.Sum64(src[offMetaMagic:]) {
 		return damaged("meta: checksum does not match")
 	}
 	if err := m.Validate(); err != nil {
 		return err
 	}
-	if flags&^metaSettled != 0 || !zero(src[offMetaReserved:]) {
+	if flags&^metaSettled != 0 || body > MaxInlineRoot || !zero(src[offMetaRootBody+body:]) {
 		return damaged("meta: reserved bytes are not zero")
 	}
 	return nil
@@ -139,7 +161,7 @@ func (m *Meta) Validate() error {
 	if unknown := m.Incompatible &^ KnownIncompatible; unknown != 0 {
 		return fmt.Errorf("%w: it needs features %#x", ErrVersion, unknown)
 	}
-	s := state{m.PageSize, m.Commit, m.Base, m.HighWater, m.Root, m.NextTree}
+	s := state{m.PageSize, m.Commit, m.Base, m.HighWater, m.Root, m.Body.Leaf(), m.NextTree}
 	if reason := s.check(); reason != "" {
 		return damaged("meta: %s", reason)
 	}

@@ -61,6 +61,8 @@ func TestMetaBadFields(t *testing.T) {
 		{func(m *Meta) { m.Root.Root = 40 }, ErrCorrupt, "root"},
 		{func(m *Meta) { m.Root.Root = DirtyRef(20) }, ErrCorrupt, "root dirty"},
 		{func(m *Meta) { m.Root.Tree = 2 }, ErrCorrupt, "tree number"},
+		{func(m *Meta) { m.Root.Root = 0 }, ErrCorrupt, "root bucket: body of 0 bytes"},
+		{func(m *Meta) { m.Body = goldenRootMeta().Body }, ErrCorrupt, "root page 21 and 200 bytes inline"},
 		{func(m *Meta) { m.NextTree = 1 }, ErrCorrupt, "next tree"},
 		{func(m *Meta) { m.Record.Page = 0 }, ErrCorrupt, "record in page 0"},
 		{func(m *Meta) { m.Record.Page = 40 }, ErrCorrupt, "record in page 40"},
@@ -84,8 +86,62 @@ func TestMetaBadFields(t *testing.T) {
 	}
 }
 
+// TestBadInlineRoot: what is wrong with a root bucket in the meta is found before anybody reads it.
+func TestBadInlineRoot(t *testing.T) {
+	set := func(b Leaf, slot int, change func(*Bucket)) {
+		k := DecodeBucket(b.Payload(slot))
+		change(&k)
+		k.Encode(b.Payload(slot))
+	}
+	for _, c := range []struct {
+		text   string
+		change func(m *Meta, b Leaf)
+	}{
+		{"of 2 keys says 3", func(m *Meta, _ Leaf) { m.Root.Keys = 3 }},
+		{"bucket with root page 40", func(_ *Meta, b Leaf) { set(b, 0, func(k *Bucket) { k.Root = 40 }) }},
+		{"bucket with root page 11", func(_ *Meta, b Leaf) { set(b, 0, func(k *Bucket) { k.Root = 11 }) }},
+		{"bucket with root dirty", func(_ *Meta, b Leaf) { set(b, 0, func(k *Bucket) { k.Root = DirtyRef(20) }) }},
+		{"tree number 7", func(_ *Meta, b Leaf) { set(b, 0, func(k *Bucket) { k.Tree = 7 }) }},
+		{"tree number 1", func(_ *Meta, b Leaf) { set(b, 1, func(k *Bucket) { k.Tree = RootTree }) }},
+		{"inline bucket of 1 keys says 9", func(_ *Meta, b Leaf) { set(b, 1, func(k *Bucket) { k.Keys = 9 }) }},
+		{"not above the one before", func(_ *Meta, b Leaf) { copy(b.Key(0), "tttttt"); rehead(b, leafLayout, 0, 1) }},
+		{"not a bucket", func(_ *Meta, b Leaf) { b[bodyHeader+offSlotKey+1] &= 0x3f }},
+		{"not a bucket", func(_ *Meta, b Leaf) { b[bodyHeader+offSlotKey+1] = uint8(CellOverflow) << 6 }},
+		{"large key", func(_ *Meta, b Leaf) { b[bodyHeader+offSlotKey+1] |= 0xc0 }},
+		{"cells from", func(_ *Meta, b Leaf) { b[offStart] = 1 }},
+		{"outside", func(_ *Meta, b Leaf) { b[bodyHeader+offSlotCell+1] = 1 }},
+	} {
+		m := goldenRootMeta()
+		body := bytes.Clone(m.Body.Leaf())
+		c.change(&m, body)
+		m.Body = NewInlineRoot(body)
+		b := make([]byte, MetaSize)
+		m.Encode(b)
+		var got Meta
+		if err := got.Decode(b); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), c.text) {
+			t.Errorf("%s: %v", c.text, err)
+		}
+		r := goldenRecord()
+		r.Root, r.Body = m.Root, body
+		b = make([]byte, r.Size())
+		r.Encode(b)
+		if err := r.Decode(b); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), c.text) {
+			t.Errorf("record: %s: %v", c.text, err)
+		}
+	}
+	m := goldenRootMeta()
+	b := make([]byte, MetaSize)
+	for _, n := range []uint32{0, 7, 199, 201, MaxInlineRoot, MaxInlineRoot + 1, 1 << 31} { // 200 is right
+		m.Encode(b)
+		le.PutUint32(b[offMetaRootLength:], n)
+		le.PutUint64(b, xxhash.Sum64(b[offMetaMagic:]))
+		mustCorrupt(t, m.Decode(b))
+		m = goldenRootMeta()
+	}
+}
+
 func TestMetaReservedBytesAreZero(t *testing.T) {
-	for _, o := range []int{offMetaFlags + 1, offMetaReserved, MetaSize - 1} {
+	for _, o := range []int{offMetaFlags + 1, offMetaRootBody, MetaSize - 1} {
 		m := goldenMeta()
 		b := make([]byte, MetaSize)
 		m.Encode(b)
@@ -133,7 +189,6 @@ func TestRecordBadBytes(t *testing.T) {
 		{text: "want at least", edit: func(b []byte) []byte { return b[:RecordHeaderSize-1] }},
 		{text: "longer than the record", edit: func(b []byte) []byte { return b[:len(b)-1] }},
 		{text: "behind the sections", edit: func(b []byte) []byte { return append(b, 0, 1) }},
-		{text: "reserved", edit: func(b []byte) []byte { b[offRecordReserved] = 1; return b }},
 		{text: "reserved", edit: func(b []byte) []byte { b[offRecordFlags+3] = 1; return b }},
 		{text: "version 3", edit: func(b []byte) []byte { b[offRecordVersion] = 3; return b }, want: ErrVersion},
 		{text: "page size", change: func(r *Record) { r.PageSize = 0 }},
@@ -142,7 +197,8 @@ func TestRecordBadBytes(t *testing.T) {
 		{text: "follows commit", change: func(r *Record) { r.Prev.Commit = 0 }},
 		{text: "previous: record in", change: func(r *Record) { r.Prev.Page = 3 }},
 		{text: "previous: record of", change: func(r *Record) { r.Prev.Len = 0 }},
-		{text: "root", change: func(r *Record) { r.Root.Root = 0 }},
+		{text: "root bucket: body of 0 bytes", change: func(r *Record) { r.Root.Root = 0 }},
+		{text: "root page 21 and 4 bytes inline", change: func(r *Record) { r.Body = []byte("body") }},
 	} {
 		r := goldenRecord()
 		if c.change != nil {

@@ -22,7 +22,7 @@ const (
 	offRecordRoot         = 80
 	offRecordNextTree     = 112
 	offRecordFlags        = 120
-	offRecordReserved     = 124
+	offRecordBody         = 124
 	offRecordWritten      = 128
 	offRecordFreed        = 132
 	offRecordFree         = 136
@@ -41,6 +41,7 @@ type Record struct {
 	Prev      Link   // the record before, zero if there is none
 	HighWater No     // pages, counted from the start of the file
 	Root      Bucket // the root bucket
+	Body      []byte // its body, a Leaf, if Root.Root is 0
 	NextTree  Tree   // number for the next new bucket
 
 	// Checkpoint says that Free and Pending are the whole state of free
@@ -58,7 +59,7 @@ type Record struct {
 
 // Size returns the bytes that Encode writes.
 func (r *Record) Size() int {
-	return RecordHeaderSize + len(r.Written) + len(r.Freed) + len(r.Free) + len(r.Pending) + len(r.Sums)
+	return RecordHeaderSize + len(r.Body) + len(r.Written) + len(r.Freed) + len(r.Free) + len(r.Pending) + len(r.Sums)
 }
 
 // Encode writes the record to the first Size bytes of dst.
@@ -82,7 +83,6 @@ func (r *Record) Encode(dst []byte) {
 		flags |= recordCheckpoint
 	}
 	le.PutUint32(dst[offRecordFlags:], flags)
-	le.PutUint32(dst[offRecordReserved:], 0)
 	at := RecordHeaderSize
 	for i, section := range r.sections() {
 		le.PutUint32(dst[sectionOffsets[i]:], uint32(len(*section)))
@@ -90,11 +90,15 @@ func (r *Record) Encode(dst []byte) {
 	}
 }
 
+// RecordBody is where, in the payload of a record, the body of the root bucket
+// stands.
+const RecordBody = RecordHeaderSize
+
 // sectionOffsets is where the lengths of the sections stand.
-var sectionOffsets = [...]int{offRecordWritten, offRecordFreed, offRecordFree, offRecordPending, offRecordSums}
+var sectionOffsets = [...]int{offRecordBody, offRecordWritten, offRecordFreed, offRecordFree, offRecordPending, offRecordSums}
 
 func (r *Record) sections() [len(sectionOffsets)]*[]byte {
-	return [...]*[]byte{&r.Written, &r.Freed, &r.Free, &r.Pending, &r.Sums}
+	return [...]*[]byte{&r.Body, &r.Written, &r.Freed, &r.Free, &r.Pending, &r.Sums}
 }
 
 // Decode reads a record from src and validates it. Behind the sections src may
@@ -124,7 +128,7 @@ func (r *Record) Decode(src []byte) error {
 		NextTree:   Tree(le.Uint64(src[offRecordNextTree:])),
 		Checkpoint: flags&recordCheckpoint != 0,
 	}
-	if flags&^recordCheckpoint != 0 || le.Uint32(src[offRecordReserved:]) != 0 || le.Uint32(src[offRecordUnused:]) != 0 {
+	if flags&^recordCheckpoint != 0 || le.Uint32(src[offRecordUnused:]) != 0 {
 		return damaged("commit record: reserved bytes are not zero")
 	}
 	rest := src[RecordHeaderSize:]
@@ -144,7 +148,7 @@ func (r *Record) Decode(src []byte) error {
 // Validate checks every field that can be checked without the file. The error
 // wraps ErrCorrupt.
 func (r *Record) Validate() error {
-	s := state{r.PageSize, r.Commit, r.Base, r.HighWater, r.Root, r.NextTree}
+	s := state{r.PageSize, r.Commit, r.Base, r.HighWater, r.Root, r.Body, r.NextTree}
 	if reason := s.check(); reason != "" {
 		return damaged("commit record: %s", reason)
 	}
@@ -174,6 +178,7 @@ type state struct {
 	base      Commit
 	highWater No
 	root      Bucket
+	body      Leaf
 	nextTree  Tree
 }
 
@@ -190,12 +195,32 @@ func (s state) check() string {
 		return fmt.Sprintf("base %d above commit %d", s.base, s.commit)
 	case s.highWater < first || uint64(s.highWater) > math.MaxInt64/uint64(s.pageSize):
 		return fmt.Sprintf("high water %d", s.highWater)
-	case s.root.Root.Dirty() || s.root.Root.Page() < first || s.root.Root.Page() >= s.highWater:
+	case s.root.Root != 0 && (s.root.Root.Dirty() || s.root.Root.Page() < first || s.root.Root.Page() >= s.highWater):
 		return fmt.Sprintf("root %s", s.root.Root)
+	case s.root.Root != 0 && len(s.body) != 0:
+		return fmt.Sprintf("root %s and %d bytes inline", s.root.Root, len(s.body))
 	case s.root.Tree != RootTree:
 		return fmt.Sprintf("tree number %d of the root", s.root.Tree)
 	case s.nextTree <= RootTree:
 		return fmt.Sprintf("next tree number %d", s.nextTree)
+	case s.root.Root == 0:
+		return s.checkBody()
+	}
+	return ""
+}
+
+// checkBody is check for the inline body of the root bucket.
+func (s state) checkBody() string {
+	if err := ValidateRoot(s.body, int(s.pageSize)); err != nil {
+		return "root bucket: " + err.(*CorruptError).Reason
+	}
+	if n := s.body.Count(); s.root.Keys != uint64(n) {
+		return fmt.Sprintf("root bucket of %d keys says %d", n, s.root.Keys)
+	}
+	for i := range s.body.Count() {
+		if k := DecodeBucket(s.body.Payload(i)); k.Root.Page() >= s.highWater || k.Tree >= s.nextTree {
+			return fmt.Sprintf("root bucket: slot %d: bucket with root %s and tree number %d", i, k.Root, k.Tree)
+		}
 	}
 	return ""
 }

@@ -63,6 +63,16 @@ func ValidateLeaf(body []byte, pageSize int, inline bool) error {
 	return v.run()
 }
 
+// ValidateRoot is ValidateLeaf for the body of a root bucket that is stored in
+// the meta, where only buckets with inline names may stand.
+func ValidateRoot(body []byte, pageSize int) error {
+	v := validator{
+		b: body, y: leafLayout, pageSize: pageSize, root: true, leaf: true,
+		first: FirstPage(pageSize), maxKey: MaxInlineKey(pageSize), maxCell: MaxCell(pageSize),
+	}
+	return v.run()
+}
+
 // ValidateBranch is ValidateLeaf for a branch body.
 func ValidateBranch(body []byte, pageSize int) error {
 	v := validator{
@@ -77,7 +87,8 @@ type validator struct {
 	b        []byte
 	y        layout
 	pageSize int
-	inline   bool
+	inline   bool // the body of a nested bucket
+	root     bool // the body of the root bucket, in the meta
 	leaf     bool
 	first    No  // first page that a reference may name
 	maxKey   int // longest inline key
@@ -138,11 +149,14 @@ func (v *validator) frame() error {
 	if len(b) < bodyHeader || len(b) > maxBody {
 		return damaged("body of %d bytes", len(b))
 	}
-	if !v.inline && len(b) != v.pageSize-HeaderSize {
+	if !v.inline && !v.root && len(b) != v.pageSize-HeaderSize {
 		return damaged("body of %d bytes in a page of %d", len(b), v.pageSize)
 	}
 	if v.inline && len(b) > MaxInlineBucket(v.pageSize) {
 		return damaged("inline bucket of %d bytes", len(b))
+	}
+	if v.root && len(b) > MaxInlineRoot {
+		return damaged("inline root bucket of %d bytes", len(b))
 	}
 	n := count(b)
 	if n < v.y.first() {
@@ -186,6 +200,9 @@ func (v *validator) cell(i int, s slot) (int, error) {
 		}
 		if v.inline && s.flags() != uint8(CellValue) {
 			return 0, damaged("slot %d: not a plain value in an inline bucket", i)
+		}
+		if v.root && s.flags() != uint8(CellBucket) {
+			return 0, damaged("slot %d: not a bucket with an inline name in the inline root bucket", i)
 		}
 		if s.flags() != uint8(CellValue) {
 			if err := v.payload(i, Leaf(v.b).kind(s), v.b[end:end+payload]); err != nil {

@@ -195,7 +195,8 @@ func TestForeignPageSizeInTheFile(t *testing.T) {
 	mixed := editMetas(img, func(slot int, m *page.Meta) {
 		if slot == newest {
 			m.PageSize, m.HighWater = 8192, m.HighWater/2
-			m.Root.Root, m.Record.Page = page.PageRef(m.HighWater-2), m.HighWater-1
+			m.Body = page.NewInlineRoot(emptyBody)
+			m.Root.Keys, m.Record.Page = 0, m.HighWater-1
 		}
 	})
 	refuse(t, writeFile(t, mixed), ErrCorrupt, "different files")

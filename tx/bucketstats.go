@@ -11,7 +11,7 @@ func (b *Bucket) Stats() (s BucketStats) {
 		return s
 	}
 	if b.hdr.Root == 0 {
-		s.Keys = b.inline.Count()
+		b.addCells(&s, b.inline)
 		return s
 	}
 	if err := b.addStats(&s, b.hdr.Root, -1, b.born, 1); err != nil {

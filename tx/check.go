@@ -70,7 +70,7 @@ func (c *checker) check() {
 	k := walker{t: c.t, visit: c.visit, problem: c.problem, lost: func() { c.lost = true }}
 	c.guarded(func() {
 		c.mark(0, uint64(c.t.store.first), "meta pages")
-		k.bucket(c.t.snap.meta.Root, nil, c.t.snap.meta.Commit, "")
+		k.bucket(c.t.snap.meta.Root, c.t.snap.root, c.t.snap.meta.Commit, "")
 	})
 	c.guarded(c.space)
 	if c.stopped {

@@ -53,7 +53,7 @@ func (w *writer) writeGroup(g *group) (err error) {
 	}
 	w.commit = g.last
 	if !w.gathered {
-		w.gather(g.root.Root)
+		w.gather(g.root.Root, g.body)
 	}
 	rec := page.Record{PageSize: uint32(w.st.pageSize), Salt: w.st.salt, Commit: g.last, Prev: w.chain[len(w.chain)-1], NextTree: w.nextTree,
 		Checkpoint: g.checkpoint}
@@ -65,7 +65,7 @@ func (w *writer) writeGroup(g *group) (err error) {
 		w.space.Reclaim(nil)
 		w.freed = w.freed[:0]
 	}
-	space := w.recordSpace(rec.Checkpoint, len(w.freed), len(rec.Freed), w.unitPages())
+	space := w.recordSpace(rec.Checkpoint, len(w.freed), len(rec.Freed)+len(g.body), w.unitPages())
 	w.space.SetHot(w.leaves, len(w.units))
 	nos, err := w.place(append(w.lens, space))
 	if err != nil {
@@ -75,8 +75,12 @@ func (w *writer) writeGroup(g *group) (err error) {
 	if err := w.writeUnits(); err != nil {
 		return err
 	}
-	rec.Root = g.root
-	rec.Root.Root = w.resolve(rec.Root.Root)
+	if rec.Root = g.root; g.root.Root == 0 {
+		w.body = w.resolveRoot(w.body[:0], g.body)
+		rec.Body = w.body
+	} else {
+		rec.Root.Root = w.resolve(g.root.Root)
+	}
 	f := w.chooseFlush(g, space)
 	link, err := w.writeRecord(&rec, nos[len(nos)-1], space)
 	if err != nil {
@@ -91,7 +95,7 @@ func (w *writer) writeGroup(g *group) (err error) {
 func (w *writer) takeOff(f *flight, rec *page.Record, link page.Link) {
 	f.bytes = w.windowBytes(rec, link)
 	f.meta = page.Meta{Version: page.Version, PageSize: rec.PageSize, Salt: rec.Salt, Commit: rec.Commit, Base: rec.Base,
-		Root: rec.Root, NextTree: rec.NextTree, HighWater: rec.HighWater, Record: link}
+		Root: rec.Root, Body: page.NewInlineRoot(rec.Body), NextTree: rec.NextTree, HighWater: rec.HighWater, Record: link}
 	f.snap = w.st.newSnapshot(&f.meta)
 	if w.st.sabotaged(BugPublishEarly) {
 		_ = w.st.show(f.snap)
@@ -214,9 +218,9 @@ func (w *writer) unitPages() (n uint64) {
 }
 
 // recordSpace returns how many pages to set aside for a record before its last sections are known: when so many extents are freed,
-// which take so many bytes, and so many pages are written.
-func (w *writer) recordSpace(checkpoint bool, freed, freedBytes int, pages uint64) uint32 {
-	n := page.RecordHeaderSize + freedBytes + spareRuns
+// which take so many bytes with the body of the root bucket, and so many pages are written.
+func (w *writer) recordSpace(checkpoint bool, freed, known int, pages uint64) uint32 {
+	n := page.RecordHeaderSize + known + spareRuns
 	if !w.spilled && pages<<w.st.shift <= oneFlushMax {
 		n += int(pages) * page.ChecksumSize
 	}
@@ -232,7 +236,7 @@ func (w *writer) mostRecordSpace(checkpoint bool, pages uint64) uint32 {
 	if checkpoint {
 		freed += len(w.chain)
 	}
-	return w.recordSpace(checkpoint, freed, w.space.FreedBound(freed), pages)
+	return w.recordSpace(checkpoint, freed, w.space.FreedBound(freed)+page.MaxInlineRoot, pages)
 }
 
 // writeRecord completes rec with what was written and writes it at page no, where space pages are set aside, or

@@ -42,7 +42,7 @@ func (t *Tx) livePages(progress func(phase string, done, total uint64) error) (l
 		return first == nil
 	}
 	k := walker{t: t, visit: c.visit, problem: c.problem}
-	k.bucket(t.snap.meta.Root, nil, t.snap.meta.Commit, "")
+	k.bucket(t.snap.meta.Root, t.snap.root, t.snap.meta.Commit, "")
 	if first != nil {
 		return nil, first
 	}

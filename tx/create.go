@@ -10,7 +10,7 @@ import (
 // firstCommit is the number of the commit that creation makes: an empty root bucket.
 const firstCommit = 1
 
-// create makes the file an empty database: its pages, a flush, its metas, a flush, and a flush of the directory.
+// create makes the file an empty database: its first record, a flush, its metas, a flush, and a flush of the directory.
 // A crash on the way leaves a file without a meta, which the next Open makes anew, or one whose only commit
 // the next Open adopts: the metas are not settled, because nobody knows yet whether they are durable. All slots get the
 // same meta, so that damage to one does no harm.
@@ -18,9 +18,9 @@ func (st *Store) create() (*page.Meta, error) {
 	var salt [8]byte
 	rand.Read(salt[:])
 	st.salt = binary.LittleEndian.Uint64(salt[:])
-	root, rec := st.first, st.first+1
+	rec := st.first
 	m := page.Meta{Version: page.Version, PageSize: uint32(st.pageSize), Salt: st.salt, Commit: firstCommit, Base: firstCommit,
-		Root: page.Bucket{Root: page.PageRef(root), Tree: page.RootTree}, NextTree: page.RootTree + 1, HighWater: rec + 1, Settled: st.sabotaged(BugSettleEarly)}
+		Root: page.Bucket{Tree: page.RootTree}, Body: page.NewInlineRoot(emptyBody), NextTree: page.RootTree + 1, HighWater: rec + 1, Settled: st.sabotaged(BugSettleEarly)}
 	if n := st.opts.MaxSize; n > 0 {
 		if int64(m.HighWater)<<st.shift > n {
 			return nil, ErrMaxSizeReached
@@ -28,11 +28,6 @@ func (st *Store) create() (*page.Meta, error) {
 		st.opts.InitialSize = min(st.opts.InitialSize, n)
 	}
 	img := make([]byte, int64(m.HighWater)<<st.shift)
-	leaf := img[int64(root)<<st.shift:][:st.pageSize]
-	page.InitLeaf(page.Body(leaf))
-	h := page.Header{Number: root, Born: firstCommit, Tree: page.RootTree, Kind: page.KindLeaf, Run: 1}
-	h.Encode(leaf)
-	page.Seal(leaf, st.salt)
 	m.Record = st.firstRecord(&m, img[int64(rec)<<st.shift:], rec)
 	if err := st.writeFirst(&m, img); err != nil {
 		return nil, err
@@ -72,7 +67,7 @@ func (st *Store) writeFirst(m *page.Meta, img []byte) error {
 // firstRecord fills run with the record of the first commit: a checkpoint of nothing.
 func (st *Store) firstRecord(m *page.Meta, run []byte, no page.No) page.Link {
 	rec := page.Record{PageSize: m.PageSize, Salt: m.Salt, Commit: m.Commit, Base: m.Base, HighWater: m.HighWater,
-		Root: m.Root, NextTree: m.NextTree, Checkpoint: true}
+		Root: m.Root, Body: m.Body.Leaf(), NextTree: m.NextTree, Checkpoint: true}
 	n := len(run) - page.RunHeaderSize
 	page.InitRun(run, page.Header{Number: no, Born: m.Commit, Kind: page.KindRecord, Run: 1}, n)
 	rec.Encode(page.RunPayload(run))

@@ -260,7 +260,7 @@ func TestACommitThatFlushedForSpaceIsWhole(t *testing.T) {
 	for seed := range uint64(8) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		path, full := memoryPath(t), 0
-		st := openStore(t, path, &Options{MaxSize: 50 * 4096, Durability: Lazy, SyncInterval: -1, Exclusive: true})
+		st := openStore(t, path, &Options{MaxSize: 48 * 4096, Durability: Lazy, SyncInterval: -1, Exclusive: true})
 		for i := range 60 {
 			err := st.Update(func(tx *Tx) error {
 				if rng.IntN(4) == 0 {

@@ -478,7 +478,7 @@ func TestFailureUnderReaders(t *testing.T) {
 }
 
 func TestMaxSize(t *testing.T) {
-	for _, limit := range []int64{100_000, 512<<10 + 1} {
+	for _, limit := range []int64{104_000, 516<<10 + 1} {
 		path := memoryPath(t)
 		st, err := Open(path, 0o600, &Options{MaxSize: limit})
 		noError(t, err)

@@ -160,7 +160,7 @@ func accessorFaults(t *testing.T, st *Store, name string) {
 	tx, err := st.Begin(false)
 	noError(t, err)
 	defer func() { noError(t, tx.Rollback()) }()
-	b := &Bucket{tx: tx, hdr: page.Bucket{Root: tx.snap.meta.Root.Root, Keys: 6000, Tree: page.RootTree}, born: tx.snap.meta.Commit}
+	b := &Bucket{tx: tx, hdr: page.DecodeBucket(tx.snap.meta.Body.Leaf().Payload(0)), born: tx.snap.meta.Commit}
 	c := b.Cursor()
 	switch call := readCalls(tx, b, c)[name]; {
 	case call == nil:

@@ -91,5 +91,30 @@ func (b *Bucket) miniature() page.Leaf {
 	return mini
 }
 
+// moveIn makes the root bucket, which the function has changed, one that is stored in the meta, if it is small enough: with few bytes and
+// inline names. It is called when the function has done its changes.
+func (b *Bucket) moveIn() {
+	d := b.tx.w.dirty
+	if !d.mine(b.hdr.Root) {
+		return
+	}
+	pg := d.page(b.hdr.Root)
+	l := page.Leaf(page.Body(pg))
+	n := bodyHeader + l.Used()
+	if page.Level(pg) > 0 || n > page.MaxInlineRoot {
+		return
+	}
+	for i := range l.Count() {
+		if l.Large(i) {
+			return
+		}
+	}
+	mini := page.InitLeaf(b.tx.w.root[:n])
+	mini.AppendFrom(l, 0, l.Count())
+	d.release(b.hdr.Root.Index())
+	b.hdr.Root, b.inline = 0, mini
+	b.mods++
+}
+
 // bodyHeader is what a slotted body takes besides slots and cells, in bytes.
 const bodyHeader = 8

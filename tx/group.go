@@ -24,9 +24,11 @@ type group struct {
 	size       int         // functions in it; protected by the writer lock, like what follows
 	last       page.Commit // the id of the newest: the number of the commit
 	root       page.Bucket // the state that they left
-	durable    bool        // one of them is to be durable when it returns
-	checkpoint bool        // its record is to be a checkpoint: there is space for it
-	reserve    bool        // one of them frees as much as it writes, and may use the pages that are kept for such
+	body       page.Leaf   // of an inline root bucket, in buf, with references to dirty pages; a function that has succeeded replaces it
+	buf        [page.MaxInlineRoot]byte
+	durable    bool // one of them is to be durable when it returns
+	checkpoint bool // its record is to be a checkpoint: there is space for it
+	reserve    bool // one of them frees as much as it writes, and may use the pages that are kept for such
 }
 
 // groupMax bounds the bytes of changed pages in an open group: beyond it, the next function waits until it is sealed.

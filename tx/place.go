@@ -23,16 +23,24 @@ const (
 // commits few runs.
 const slackMin = 1024
 
-// gather makes w.units the dirty pages under ref in the order in which they are placed.
-func (w *writer) gather(ref page.Ref) {
+// gather makes w.units the dirty pages under the root, a page or an inline body, in the order in which they are placed.
+func (w *writer) gather(root page.Ref, body page.Leaf) {
 	w.units, w.lens, w.ranks, w.dirtySlots = w.units[:0], w.lens[:0], w.ranks[:0], w.dirtySlots[:0]
 	w.leaves = 0
-	if !ref.Dirty() {
+	switch {
+	case root.Dirty():
+		w.collect(root)
+	case root == 0:
+		w.collectLeaf(body)
+	}
+	w.leaves = len(w.units)
+	last := len(w.units)
+	if last == 0 {
 		return
 	}
-	w.collect(ref)
-	w.leaves = len(w.units)
-	last := len(w.units) - 1 // the root of all, which changes in every commit: it is last here too
+	if root != 0 {
+		last-- // the root of all, which changes in every commit: it is last here too
+	}
 	top := slices.Max(w.ranks)
 	w.ordered = w.ordered[:0]
 	for i, u := range w.units[:last] {

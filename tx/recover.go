@@ -1,6 +1,7 @@
 package tx
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -152,7 +153,8 @@ func (st *Store) verifyCommit(m *page.Meta) ([]part, error) {
 	if err != nil {
 		return nil, err
 	}
-	if rec.Base != m.Base && m.Base != m.Commit || rec.HighWater != m.HighWater || rec.Root != m.Root || rec.NextTree != m.NextTree {
+	if rec.Base != m.Base && m.Base != m.Commit || rec.HighWater != m.HighWater || rec.Root != m.Root ||
+		!bytes.Equal(rec.Body, m.Body.Leaf()) || rec.NextTree != m.NextTree {
 		return nil, page.Corruptf(m.Record.Page, "meta and commit record differ")
 	}
 	if m.Base == m.Commit {

@@ -131,8 +131,10 @@ type salvager struct {
 	known   []*salvagedRecord // from the newest to the last checkpoint, as far as they are there
 	newest  page.Commit       // the commit to restore
 	root    *page.Bucket
-	cut     page.Commit // commits from here on were cut short by a crash
-	unsure  bool        // whether the newest was ever finished
+	body    page.Leaf            // of an inline root bucket
+	names   map[page.Tree][]byte // of top-level buckets in an earlier commit, where root is lost
+	cut     page.Commit          // commits from here on were cut short by a crash
+	unsure  bool                 // whether the newest was ever finished
 	later   laterLeaves
 	limit   page.No     // no page of the newest commit stands at or above
 	missing page.Commit // the newest commit whose record is needed and gone, 0 if there is none: all is exact

@@ -91,7 +91,13 @@ func survey(t *testing.T, st *Store) (trees []*placedTree) {
 				node(b, p, br.Child(i), int(page.Level(pg))-1)
 			}
 		}
-		bucket = func(b *Bucket, p *placedTree) { node(b, p, b.hdr.Root, -1) }
+		bucket = func(b *Bucket, p *placedTree) {
+			if b.hdr.Root == 0 { // the root bucket, in metas and record
+				leaf(b, p, b.inline, 0)
+				return
+			}
+			node(b, p, b.hdr.Root, -1)
+		}
 		root := &placedTree{no: page.RootTree, keys: map[string]placedKey{}}
 		trees = append(trees, root)
 		bucket(&tx.root, root)
@@ -309,7 +315,7 @@ func traceOf(img []byte, pageSize int, m *page.Meta, spilled bool) bool {
 		b := img[int(no)*pageSize:][:pageSize]
 		return page.Born(b) == m.Commit && page.Run(b) == 1 && page.Verify(b, pageSize, no, m.Salt) == nil
 	}
-	if wrote(m.Record.Page) || wrote(m.Root.Root.Page()) {
+	if wrote(m.Record.Page) || m.Root.Root != 0 && wrote(m.Root.Root.Page()) {
 		return true
 	}
 	for no := page.FirstPage(pageSize); int(no+1)*pageSize <= len(img); no++ {

@@ -78,7 +78,12 @@ func TestSalvageWithoutTheNewestRoot(t *testing.T) {
 		before, img, old, now := twoCommits(t, rng)
 		_, m := newestSlot(img)
 		_, was := newestSlot(before)
-		lost := map[page.No]bool{m.Record.Page: true, m.Root.Root.Page(): true, was.Root.Root.Page(): true}
+		lost := map[page.No]bool{m.Record.Page: true}
+		for _, r := range []page.Ref{m.Root.Root, was.Root.Root} {
+			if r != 0 {
+				lost[r.Page()] = true
+			}
+		}
 		clear(img[:page.MetaSlots*page.MetaStride])
 		for no := range lost {
 			if no != was.Root.Root.Page() {

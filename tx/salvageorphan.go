@@ -124,7 +124,11 @@ func (s *salvager) nextNameless() *salvagedTree {
 			}
 			no = up
 		}
-		return &salvagedTree{no: no, born: s.newest}
+		t := &salvagedTree{no: no, born: s.newest}
+		if root := s.trees[page.RootTree]; len(root.leaves) == 0 && s.names[no] != nil {
+			t.parent, t.name = root, s.names[no]
+		}
+		return t
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package tx
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 
@@ -15,6 +16,9 @@ func (s *salvager) date() {
 	})
 	slices.SortStableFunc(s.records, func(a, b salvagedRecord) int { return cmp.Compare(a.link.Commit, b.link.Commit) })
 	link := s.findNewest()
+	if s.root == nil {
+		s.findNames()
+	}
 	s.known = s.chain(link)
 	s.replay()
 	if s.unsure {
@@ -35,7 +39,7 @@ func (s *salvager) findNewest() (link page.Link) {
 			s.cut = m.Commit
 			continue
 		}
-		s.newest, s.root, s.limit, link = m.Commit, &m.Root, m.HighWater, m.Record
+		s.newest, s.root, s.body, s.limit, link = m.Commit, &m.Root, m.Body.Leaf(), m.HighWater, m.Record
 		break
 	}
 	if len(s.metas) == page.MetaSlots {
@@ -52,16 +56,16 @@ func (s *salvager) findNewest() (link page.Link) {
 		}
 	}
 	if best != nil {
-		s.newest, s.root, s.limit, link = best.link.Commit, &best.root, best.limit, best.link
+		s.newest, s.root, s.body, s.limit, link = best.link.Commit, &best.root, best.body, best.limit, best.link
 	}
 	if c := s.newestPage(func(p *salvagedPage) bool { return p.tree == page.RootTree && p.born < s.cut }); c > s.newest && s.topOf(0, c) != 0 {
-		s.newest, s.root, s.limit, link = c, nil, page.No(len(s.pages)), page.Link{}
+		s.newest, s.root, s.body, s.limit, link = c, nil, nil, page.No(len(s.pages)), page.Link{}
 	}
 	if len(s.metas) == page.MetaSlots-1 {
 		return link // that this meta, the record and the root of a commit are lost is less likely than that it was not finished
 	}
 	if c := s.newestPage(func(*salvagedPage) bool { return true }); c > s.newest {
-		s.newest, s.root, s.limit, link, s.unsure = c, nil, page.No(len(s.pages)), page.Link{}, true
+		s.newest, s.root, s.body, s.limit, link, s.unsure = c, nil, nil, page.No(len(s.pages)), page.Link{}, true
 	}
 	return link
 }
@@ -76,11 +80,41 @@ func (s *salvager) newestPage(ok func(p *salvagedPage) bool) (c page.Commit) {
 	return c
 }
 
-// leadsToRoot reports whether the root that r names is there. Of two records with one number, one of which belongs to a
+// leadsToRoot reports whether the root that r names is there, or those of the buckets in it if it has no page. Of two records with one number, one of which belongs to a
 // commit that was lost, this tells the right one most of the time.
 func (s *salvager) leadsToRoot(r *salvagedRecord) bool {
-	no := r.root.Root.Page()
-	return no < page.No(len(s.pages)) && s.pages[no].isTree() && s.pages[no].tree == page.RootTree && s.pages[no].born == r.link.Commit
+	leads := func(no page.No, tree page.Tree) bool {
+		return no < page.No(len(s.pages)) && s.pages[no].isTree() && s.pages[no].tree == tree
+	}
+	if no := r.root.Root.Page(); no != 0 {
+		return leads(no, page.RootTree) && s.pages[no].born == r.link.Commit
+	}
+	all := true
+	eachNested(r.body, func(h page.Bucket) {
+		all = all && leads(h.Root.Page(), h.Tree) && s.pages[h.Root.Page()].born <= r.link.Commit
+	})
+	return all
+}
+
+// findNames takes the names of the top-level buckets from the newest meta or record that has them, because those of the newest commit are
+// lost: a bucket keeps the number of its tree.
+func (s *salvager) findNames() {
+	var body page.Leaf
+	var newest page.Commit
+	for i := range s.records {
+		if r := &s.records[i]; r.root.Root == 0 && r.link.Commit >= newest && r.link.Commit <= s.newest {
+			body, newest = r.body, r.link.Commit
+		}
+	}
+	for i := range s.metas {
+		if m := &s.metas[i]; m.Root.Root == 0 && m.Commit > newest && m.Commit <= s.newest {
+			body, newest = m.Body.Leaf(), m.Commit
+		}
+	}
+	s.names = map[page.Tree][]byte{}
+	for i := 0; len(body) > 0 && i < body.Count(); i++ {
+		s.names[page.DecodeBucket(body.Payload(i)).Tree] = bytes.Clone(body.Key(i))
+	}
 }
 
 // torn reports whether the commit of m was cut short by a crash, and never acknowledged: a page that it wrote, or its record, is

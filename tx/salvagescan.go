@@ -1,6 +1,7 @@
 package tx
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 
@@ -41,6 +42,7 @@ type salvagedRecord struct {
 	link       page.Link // to it
 	prev       page.Link
 	root       page.Bucket
+	body       page.Leaf
 	limit      page.No
 	checkpoint bool
 }
@@ -171,9 +173,15 @@ func (s *salvager) scanRecord(p *salvagedPage, b []byte, no page.No) {
 		return
 	}
 	s.mark(freelist.Extent{Page: no, Len: uint64(page.Run(b))}, readable)
+	eachNested(rec.Body, func(h page.Bucket) {
+		s.see(h.Root, rec.Commit)
+		if s.hints[h.Tree].born <= rec.Commit {
+			s.hints[h.Tree] = hint{page.RootTree, rec.Commit}
+		}
+	})
 	s.records = append(s.records, salvagedRecord{
 		link: page.Link{Page: no, Len: uint64(len(payload)), Checksum: page.Stored(b), Commit: rec.Commit},
-		prev: rec.Prev, root: rec.Root, limit: rec.HighWater, checkpoint: rec.Checkpoint,
+		prev: rec.Prev, root: rec.Root, body: bytes.Clone(rec.Body), limit: rec.HighWater, checkpoint: rec.Checkpoint,
 	})
 }
 

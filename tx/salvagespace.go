@@ -137,11 +137,20 @@ func eachChild(b []byte, fn func(page.Ref)) {
 		}
 		return
 	}
-	for l, i := page.Leaf(page.Body(b)), 0; i < l.Count(); i++ {
-		if l.Kind(i) == page.CellBucket {
-			if h := page.DecodeBucket(l.Payload(i)); h.Root != 0 {
-				fn(h.Root)
-			}
+	eachNested(page.Leaf(page.Body(b)), func(h page.Bucket) { fn(h.Root) })
+}
+
+// eachNested calls fn for each bucket in l that has pages.
+func eachNested(l page.Leaf, fn func(page.Bucket)) {
+	if len(l) == 0 {
+		return
+	}
+	for i := range l.Count() {
+		if l.Kind(i) != page.CellBucket {
+			continue
+		}
+		if h := page.DecodeBucket(l.Payload(i)); h.Root != 0 {
+			fn(h)
 		}
 	}
 }

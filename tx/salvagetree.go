@@ -74,7 +74,9 @@ func (s *salvager) plan() error {
 
 // planTree finds the current pages of t: first those that its root leads to, then those in the holes.
 func (s *salvager) planTree(t *salvagedTree) error {
-	if t.known {
+	if t.known && t.hdr.Root == 0 { // the root bucket
+		s.walkLeaf(t, &salvagedPage{born: s.newest, flags: hasBuckets}, s.body)
+	} else if t.known {
 		s.walk(t, hole{page: t.hdr.Root.Page(), level: -1, born: t.born, keys: t.hdr.Keys})
 	} else {
 		t.holes = append(t.holes, hole{level: -1, born: s.newest, open: true})

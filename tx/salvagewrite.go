@@ -101,6 +101,11 @@ func (w *salvageWriter) writeTree(t *salvagedTree) error {
 			w.s.lost(t, SalvageLoss{Reason: "the bucket's name is lost"})
 		}
 	}
+	if t.no == page.RootTree && len(w.s.body) > 0 {
+		if err := w.writeLeaf(t, &w.tx.root, 0, w.s.body); err != nil {
+			return err
+		}
+	}
 	buf := make([]byte, w.s.file.pageSize)
 	for _, no := range t.leaves {
 		if err := w.begin(); err != nil {
@@ -176,15 +181,20 @@ func (s *salvager) lostFound() string {
 		return s.report.LostFound
 	}
 	used := map[string]bool{}
-	buf := make([]byte, s.file.pageSize)
-	for _, no := range s.trees[page.RootTree].leaves {
-		if !s.file.tree(buf, no) {
-			continue
-		}
-		for l, i := page.Leaf(page.Body(buf)), 0; i < l.Count(); i++ {
+	use := func(l page.Leaf) {
+		for i := range l.Count() {
 			if k := l.Key(i); bytes.HasPrefix(k, []byte("lost+found")) {
 				used[string(k)] = true
 			}
+		}
+	}
+	if len(s.body) > 0 {
+		use(s.body)
+	}
+	buf := make([]byte, s.file.pageSize)
+	for _, no := range s.trees[page.RootTree].leaves {
+		if s.file.tree(buf, no) {
+			use(page.Leaf(page.Body(buf)))
 		}
 	}
 	name := "lost+found"

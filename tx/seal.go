@@ -244,6 +244,13 @@ func (w *writer) resolveBranch(br page.Branch, slots []uint16) {
 	}
 }
 
+// resolveRoot appends the inline body of the root bucket to buf, which is empty, as it is written.
+func (w *writer) resolveRoot(buf []byte, body page.Leaf) page.Leaf {
+	l := page.Leaf(append(buf, body...))
+	w.resolveLeaf(l)
+	return l
+}
+
 func (w *writer) resolveLeaf(l page.Leaf) {
 	if l.Plain() {
 		return

@@ -78,7 +78,7 @@ func TestPagesOfOthersAreVerifiedAnew(t *testing.T) {
 			noError(t, putKeys(a, 1900, 1901))
 		}
 		noError(t, b.View(func(tx *Tx) error {
-			root := tx.snap.meta.Root.Root.Page()
+			root := tx.Bucket([]byte("b")).hdr.Root.Page()
 			if tx.snap.verified.has(root) {
 				t.Fatalf("commit %d: the new root counts as verified", tx.commit)
 			}

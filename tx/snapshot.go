@@ -1,6 +1,8 @@
 package tx
 
 import (
+	"bytes"
+
 	"mmdb/mmapfile"
 	"mmdb/page"
 )
@@ -11,6 +13,8 @@ type snapshot struct {
 	word    uint64 // the published number that goes with it
 	mapping *mmapfile.Mapping
 	readers *readerTable // of its transactions
+	root    page.Leaf    // the inline body of the root bucket; nil if that has a page
+	rootAt  int64        // where in the mapping root is; 0 if it is not there
 	region
 }
 
@@ -30,7 +34,26 @@ var nowhere region
 // newSnapshot returns commit m as the current mapping shows it.
 func (st *Store) newSnapshot(m *page.Meta) *snapshot {
 	mp := st.mapping
-	return &snapshot{meta: *m, word: uint64(m.Commit), mapping: mp, readers: st.table(), region: region{mp.Data(), st.first, m.HighWater, st.shift, st.verified}}
+	s := &snapshot{meta: *m, word: uint64(m.Commit), mapping: mp, readers: st.table(), region: region{mp.Data(), st.first, m.HighWater, st.shift, st.verified}}
+	if m.Root.Root == 0 {
+		st.placeRoot(s)
+	}
+	return s
+}
+
+// placeRoot makes the inline root bucket of s a slice of the commit record, which stays as long as s is needed: a caller's store to a name or
+// value in it faults there, as one to a page does. What it is, the meta says. If the record has something else (it is damaged, and nobody
+// has looked at it yet) the meta's copy serves.
+func (st *Store) placeRoot(s *snapshot) {
+	s.root = s.meta.Body.Leaf()
+	var err error
+	defer st.guard(enter(), &err) // a record that can't be read is no worse than one that differs
+	at := int64(s.meta.Record.Page)<<st.shift + page.RunHeaderSize + page.RecordBody
+	if to := at + int64(len(s.root)); to > int64(s.limit)<<st.shift || to > int64(len(s.data)) {
+		return
+	} else if b := s.data[at:to:to]; bytes.Equal(b, s.root) {
+		s.root, s.rootAt = b, at
+	}
 }
 
 // show makes s, whose commit is durable, the one that new readers of all processes see.

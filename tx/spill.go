@@ -23,7 +23,7 @@ func (t *Tx) spill() error {
 	}
 	t.reuseSpilled()
 	w.commit = t.commit
-	w.gather(t.root.hdr.Root)
+	w.gather(t.root.hdr.Root, t.root.inline)
 	nos, err := w.place(w.lens)
 	if err != nil {
 		return err
@@ -51,8 +51,11 @@ func (b *Bucket) settleRoots() {
 		c.settleRoots()
 	}
 	b.mods++
-	if b.hdr.Root.Dirty() {
+	switch {
+	case b.hdr.Root.Dirty():
 		b.hdr.Root = b.tx.w.resolve(b.hdr.Root)
 		b.born = b.tx.commit
+	case b.hdr.Root == 0 && b.parent == nil:
+		b.inline = b.tx.w.resolveRoot(nil, b.inline)
 	}
 }

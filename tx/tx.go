@@ -79,7 +79,7 @@ func (t *Tx) init(st *Store, s *snapshot) {
 		t.stats.PagesVerified = 0
 	}
 	// All else in root is zero: t is new, or was a read transaction, and that changes nothing in it.
-	t.root.hdr, t.root.born = s.meta.Root, s.meta.Commit
+	t.root.hdr, t.root.born, t.root.inline = s.meta.Root, s.meta.Commit, s.root
 }
 
 // ID returns the number of the commit that a read transaction sees, and for a write transaction the number

@@ -46,10 +46,10 @@ func (k *walker) reportErr(no page.No, path string, err error) {
 // bucket walks the tree of one bucket. name is its path; born bounds its root's age.
 func (k *walker) bucket(hdr page.Bucket, inline page.Leaf, born page.Commit, name string) {
 	var keys uint64
+	b := &Bucket{tx: k.t, hdr: hdr, born: born}
 	if hdr.Root == 0 {
-		keys = uint64(inline.Count())
+		keys = k.leaf(b, inline, 0, born, nil, nil, name)
 	} else {
-		b := &Bucket{tx: k.t, hdr: hdr, born: born}
 		keys = k.tree(b, hdr.Root, -1, born, nil, nil, name)
 	}
 	if keys != hdr.Keys {

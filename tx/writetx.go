@@ -82,7 +82,7 @@ func (st *Store) startWrite(ctx context.Context, alone bool) (t *Tx, err error) 
 	if g := w.group; g != nil {
 		t.base = g
 		t.commit = g.last + 1
-		t.root.hdr, t.root.born = g.root, g.last
+		t.root.hdr, t.root.born, t.root.inline = g.root, g.last, g.body
 	}
 	return t, nil
 }
@@ -219,6 +219,7 @@ func (t *Tx) join() (changed bool, err error) {
 	if err := t.root.fold(); err != nil {
 		return false, err
 	}
+	t.root.moveIn()
 	if !t.root.dirty && len(w.taken) == w.mark.taken {
 		return false, nil
 	}
@@ -232,6 +233,7 @@ func (t *Tx) join() (changed bool, err error) {
 	}
 	g.size++
 	g.last, g.root, g.checkpoint = t.commit, t.root.hdr, checkpoint
+	g.body = g.buf[:copy(g.buf[:], t.root.inline)]
 	g.durable = g.durable || t.durability == Durable
 	g.reserve = g.reserve || w.limit() > 0 && w.growsNothing()
 	w.group = g
@@ -256,7 +258,7 @@ func (t *Tx) secureSpace(checkpoint bool) error {
 			return nil // single pages fit anywhere, and there is a place for the record
 		}
 	}
-	w.gather(t.root.hdr.Root)
+	w.gather(t.root.hdr.Root, t.root.inline)
 	before := len(w.taken)
 	w.modest = w.growsNothing()
 	_, err := w.place(append(w.lens, space))

@@ -7,7 +7,7 @@ import (
 
 // A location says where in the file a key is.
 type location struct {
-	page uint64 // the leaf that holds it; of a bucket that is stored inside its parent's page, that one
+	page uint64 // the leaf that holds it; of a bucket that is stored inside its parent's page, that one, or the meta's
 	run  uint64 // the first page of the run that holds its value, 0 if that is in the leaf
 }
 
@@ -19,7 +19,10 @@ func locate(tx *mmdb.Tx, path bucketPath, key []byte) (location, error) {
 	}
 	no := b.Root()
 	if no == 0 && len(path) == 0 {
-		return location{}, noKey(path, key)
+		if b.Bucket(key) == nil {
+			return location{}, noKey(path, key)
+		}
+		return location{page: metaPage(tx)}, nil
 	}
 	if no == 0 {
 		last := len(path) - 1
@@ -49,6 +52,17 @@ func locate(tx *mmdb.Tx, path bucketPath, key []byte) (location, error) {
 			return location{}, page.Corruptf(page.No(no), "kind %d where a branch or leaf should be", page.KindOf(b))
 		}
 	}
+}
+
+// metaPage returns the page with the meta of the commit that tx sees.
+func metaPage(tx *mmdb.Tx) uint64 {
+	in := tx.Info()
+	for _, m := range in.Metas {
+		if m.Valid && m.Commit == in.Commit {
+			return uint64(page.MetaOffset(m.Slot)) / uint64(in.PageSize)
+		}
+	}
+	return 0
 }
 
 // inLeaf finds the key in the leaf that is page no.

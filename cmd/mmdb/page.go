@@ -114,7 +114,7 @@ type pageDetail struct {
 	First    *uint64    `json:"first,omitempty"`    // first page of its run or extent, when that is another
 	Checksum string     `json:"checksum,omitempty"` // hexadecimal
 	Payload  int        `json:"payload,omitempty"`  // bytes of an overflow or record run
-	Slotted  *slotted   `json:"slotted,omitempty"`
+	Slotted  *slotted   `json:"slotted,omitempty"`  // of a meta or record the root bucket, if that is in it
 	Record   *recordRow `json:"record,omitempty"`
 	Meta     *metaRow   `json:"meta,omitempty"`
 	Hex      string     `json:"hex,omitempty"`
@@ -129,7 +129,7 @@ func decodePage(b []byte, no uint64, info mmdb.PageInfo, in mmdb.Info, f format)
 	switch {
 	case info.Kind == metaKind:
 		d.Pages = 1
-		d.Meta = decodeMeta(b, no, in.PageSize)
+		d.Meta, d.Slotted = decodeMeta(b, no, in.PageSize, f)
 		return d
 	case info.Number != no:
 		d.First = &info.Number
@@ -152,7 +152,7 @@ func decodePage(b []byte, no uint64, info mmdb.PageInfo, in mmdb.Info, f format)
 	case page.KindRecord:
 		payload := page.RunPayload(b)
 		d.Payload = len(payload)
-		d.Record, d.Problem = decodeRecord(payload)
+		d.Record, d.Slotted, d.Problem = decodeRecord(payload, f)
 	}
 	return d
 }

@@ -102,10 +102,18 @@ func printMetaRow(w io.Writer, m *metaRow) {
 	fmt.Fprintf(w, "salt\t%s\n", m.Salt)
 	fmt.Fprintf(w, "commit\t%d, base %d\n", m.Commit, m.Base)
 	fmt.Fprintf(w, "settled\t%s\n", yesNo(m.Settled))
-	fmt.Fprintf(w, "root\tpage %d, %s\n", m.Root, plural(m.RootKeys, "key", "keys"))
+	fmt.Fprintf(w, "root\t%s, %s\n", rootPlace(m.Root, "in this meta"), plural(m.RootKeys, "key", "keys"))
 	fmt.Fprintf(w, "next tree\t%d\n", m.NextTree)
 	fmt.Fprintf(w, "high water\t%s\n", plural(m.HighWater, "page", "pages"))
 	fmt.Fprintf(w, "commit record\tpage %d, %s\n", m.RecordPage, plural(m.RecordLen, "byte", "bytes"))
+}
+
+// rootPlace says where the root bucket is: in page no, or here if that is zero.
+func rootPlace(no uint64, here string) string {
+	if no == 0 {
+		return here
+	}
+	return fmt.Sprintf("page %d", no)
 }
 
 func printRecordRow(w io.Writer, r *recordRow) {
@@ -116,7 +124,7 @@ func printRecordRow(w io.Writer, r *recordRow) {
 	if r.PrevPage != 0 {
 		fmt.Fprintf(w, "record before\tpage %d, commit %d\n", r.PrevPage, r.PrevCommit)
 	}
-	fmt.Fprintf(w, "root\tpage %d\n", r.Root)
+	fmt.Fprintf(w, "root\t%s\n", rootPlace(r.Root, "in this record"))
 	fmt.Fprintf(w, "next tree\t%d\n", r.NextTree)
 	fmt.Fprintf(w, "high water\t%s\n", plural(r.HighWater, "page", "pages"))
 	fmt.Fprintf(w, "checkpoint\t%s\n", yesNo(r.Checkpoint))

@@ -13,7 +13,7 @@ type recordRow struct {
 	PrevPage   uint64 `json:"prevPage"` // 0 is none
 	PrevCommit uint64 `json:"prevCommit"`
 	HighWater  uint64 `json:"highWater"` // pages
-	Root       uint64 `json:"root"`      // page
+	Root       uint64 `json:"root"`      // page, 0 if the root bucket is in the record
 	NextTree   uint64 `json:"nextTree"`
 	Checkpoint bool   `json:"checkpoint"`
 	Written    int    `json:"written"` // bytes of each section
@@ -32,7 +32,7 @@ type metaRow struct {
 	Salt       string `json:"salt,omitempty"`
 	Commit     uint64 `json:"commit,omitempty"`
 	Base       uint64 `json:"base,omitempty"`
-	Root       uint64 `json:"root,omitempty"`
+	Root       uint64 `json:"root,omitempty"` // page, 0 if the root bucket is in the meta
 	RootKeys   uint64 `json:"rootKeys,omitempty"`
 	NextTree   uint64 `json:"nextTree,omitempty"`
 	HighWater  uint64 `json:"highWater,omitempty"`
@@ -41,41 +41,48 @@ type metaRow struct {
 	Settled    bool   `json:"settled,omitempty"`
 }
 
-func decodeRecord(payload []byte) (*recordRow, string) {
+// decodeRecord decodes a commit record and the root bucket, if that is in it.
+func decodeRecord(payload []byte, f format) (row *recordRow, root *slotted, problem string) {
 	var r page.Record
 	if err := r.Decode(payload); err != nil {
-		return nil, err.Error()
+		return nil, nil, err.Error()
+	}
+	if r.Root.Root == 0 {
+		root = decodeSlotted(r.Body, page.KindLeaf, f)
 	}
 	return &recordRow{
 		Commit: uint64(r.Commit), Base: uint64(r.Base), PrevPage: uint64(r.Prev.Page), PrevCommit: uint64(r.Prev.Commit),
 		HighWater: uint64(r.HighWater), Root: uint64(r.Root.Root), NextTree: uint64(r.NextTree),
 		Checkpoint: r.Checkpoint,
 		Written:    len(r.Written), Freed: len(r.Freed), Free: len(r.Free), Pending: len(r.Pending), Sums: len(r.Sums),
-	}, ""
+	}, root, ""
 }
 
-// decodeMeta decodes the meta slot at the start of page no; nil when no slot
-// starts there.
-func decodeMeta(b []byte, no uint64, pageSize int) *metaRow {
+// decodeMeta decodes the meta slot at the start of page no, and the root bucket,
+// if that is in it; nil when no slot starts there.
+func decodeMeta(b []byte, no uint64, pageSize int, f format) (*metaRow, *slotted) {
 	for slot := range page.MetaSlots {
 		at := page.MetaOffset(slot) - int64(no)*int64(pageSize)
 		if at < 0 || at+page.MetaSize > int64(len(b)) {
 			continue
 		}
-		return newMetaRow(slot, b[at:])
+		return newMetaRow(slot, b[at:], f)
 	}
-	return nil
+	return nil, nil
 }
 
-func newMetaRow(slot int, b []byte) *metaRow {
+func newMetaRow(slot int, b []byte, f format) (row *metaRow, root *slotted) {
 	var m page.Meta
 	if err := m.Decode(b); err != nil {
-		return &metaRow{Slot: slot, Problem: err.Error()}
+		return &metaRow{Slot: slot, Problem: err.Error()}, nil
+	}
+	if m.Root.Root == 0 {
+		root = decodeSlotted(m.Body.Leaf(), page.KindLeaf, f)
 	}
 	return &metaRow{
 		Slot: slot, Version: m.Version, PageSize: m.PageSize, Salt: fmt.Sprintf("%016x", m.Salt),
 		Commit: uint64(m.Commit), Base: uint64(m.Base), Root: uint64(m.Root.Root), RootKeys: m.Root.Keys,
 		NextTree: uint64(m.NextTree), HighWater: uint64(m.HighWater),
 		RecordPage: uint64(m.Record.Page), RecordLen: m.Record.Len, Settled: m.Settled,
-	}
+	}, root
 }

@@ -174,6 +174,7 @@ var unsteady = []struct {
 	{regexp.MustCompile(`go1\.\S+ \w+/\w+`), "go1.0 system/arch"},
 	{regexp.MustCompile(`^mmdb \(?[^ ]+, file`), "mmdb VERSION, file"},
 	{regexp.MustCompile(`(in|has) [\d,]+ pages`), "$1 N pages"},
+	{regexp.MustCompile(`root page \d+`), "root page N"},
 	{regexp.MustCompile(`("problems":0,"pages"|"page"|"root"):[1-9]\d*`), "$1:N"}, // 0 is no page
 	{regexp.MustCompile(`("(?:fileSize|highWater|freePages|pendingPages|recordPage|recordChain|prevPage)"):\d+`), "$1:N"},
 	{regexp.MustCompile(`(?m)[\d,]+ bytes \([\d.]+ KiB\), every page`), "N bytes, every page"},

@@ -74,8 +74,14 @@ func salvageSample(t *testing.T, path string, pageSize int) map[string]int64 {
 				pages["large"] = int64(info.Number)
 			case info.Kind == "leaf" && info.Tree == 2:
 				pages["one's leaf"] = int64(info.Number)
-			case info.Kind == "leaf" && info.Tree == 1:
-				pages["root"] = int64(info.Number)
+			case info.Kind == "leaf" && info.Tree == 3:
+				b, err := tx.PageBytes(info.Number)
+				if err != nil {
+					return err
+				}
+				if page.Leaf(page.Body(b)).Kind(0) == page.CellBucket { // inner comes before all keys
+					pages["two's first leaf"] = int64(info.Number)
+				}
 			}
 		}
 		return nil
@@ -127,7 +133,7 @@ func TestSalvageTranscript(t *testing.T) {
 		{"branch", "a branch page is gone, all leaves are there", "two's root"},
 		{"leaf", "a leaf is gone", "one's leaf"},
 		{"value", "a value is gone", "large"},
-		{"names", "the leaf with the names of the buckets is gone", "root"},
+		{"names", "the leaf with the name of a bucket is gone", "two's first leaf"},
 	} {
 		pages := salvageSample(t, c.file+".mmdb", 4096)
 		if no := pages[c.page]; no != 0 {

@@ -15,7 +15,7 @@ import (
 type treeShape struct {
 	Bucket string      `json:"bucket"`
 	Keys   uint64      `json:"keys"`
-	Depth  int         `json:"depth"`  // 0: the bucket is inline in its parent
+	Depth  int         `json:"depth"`  // 0: the bucket is inline in its parent, or the root in the meta
 	Levels []treeLevel `json:"levels"` // from the root down
 }
 
@@ -34,10 +34,11 @@ func newTree(a *app) *cobra.Command {
 		Use:   "tree FILE [BUCKET]",
 		Short: "Show the shape of the trees: pages and fill of each level",
 		Long: `Show for every bucket how many pages each level of its tree has, from the root
-down, and how full they are; a bucket that is stored inside its parent's page
-has no pages. With BUCKET the levels of that bucket's own tree: pages, cells
-(children of a branch, keys of a leaf), fill, and how many pages are up to
-10 %, 20 %, ... 100 % full. A scan reads the leaves, a get one page a level.`,
+down, and how full they are; a bucket that is stored inside its parent's page,
+or the root in the meta, has no pages. With BUCKET the levels of that bucket's
+own tree: pages, cells (children of a branch, keys of a leaf), fill, and how
+many pages are up to 10 %, 20 %, ... 100 % full. A scan reads the leaves, a get
+one page a level.`,
 		Example: `  mmdb tree app.mmdb
   mmdb tree app.mmdb users
   mmdb tree app.mmdb --json`,
