@@ -1,6 +1,7 @@
 package fuzz
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -90,11 +91,11 @@ func rotRecords(t *testing.T, o mmdb.Options) (images int, found error) {
 	path := filepath.Join(imageDir(t), "db")
 	rng := rand.New(rand.NewPCG(10, 11))
 	for _, at := range recordPages(s.File) {
-		for i := range 12 {
+		for i := range 40 {
 			file := slices.Clone(s.File)
-			offset := at + rng.IntN(192)
+			offset := at + rng.IntN(recordLists(file, at))
 			if i%4 != 0 { // its lists of pages
-				offset = at + 192 + rng.IntN(32)
+				offset = at + recordLists(file, at) + rng.IntN(32)
 			}
 			file[offset] ^= byte(1 << rng.IntN(8))
 			if err := os.WriteFile(path, file, 0o600); err != nil {
@@ -107,6 +108,11 @@ func rotRecords(t *testing.T, o mmdb.Options) (images int, found error) {
 		}
 	}
 	return images, nil
+}
+
+// recordLists returns where the lists of pages begin in the commit record at byte at: behind its headers and the root bucket.
+func recordLists(file []byte, at int) int {
+	return 192 + int(binary.LittleEndian.Uint32(file[at+172:]))
 }
 
 // TestRotInCommitRecords damages the commit records of a closed file, from
