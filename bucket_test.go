@@ -319,7 +319,7 @@ func TestSmallBucketsLiveInTheirParentsLeaf(t *testing.T) {
 			t.Errorf("round %d: a small bucket has root %d, %+v", round, root, s)
 		}
 		db.update(func(b *mmdb.Bucket) error { // it grows, and moves out
-			for i := range 500 {
+			for i := range 5000 {
 				must(t, b.Bucket(name).Put(key(i), make([]byte, 20)))
 			}
 			return nil
@@ -328,8 +328,8 @@ func TestSmallBucketsLiveInTheirParentsLeaf(t *testing.T) {
 			t.Errorf("round %d: a large bucket has root %d, %+v", round, root, s)
 		}
 		db.update(func(b *mmdb.Bucket) error { // it shrinks, and moves back
-			n, err := b.Bucket(name).DeleteRange(key(0), key(500))
-			if n != 500 {
+			n, err := b.Bucket(name).DeleteRange(key(0), key(5000))
+			if n != 5000 {
 				t.Errorf("%d deleted", n)
 			}
 			return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"mmdb"
+	"mmdb/page"
 )
 
 // fruit calls fn with the bucket "fruit" of a new database, in a transaction that may change it.
@@ -292,6 +293,18 @@ func ExampleBucket_Root() {
 		return nil
 	})
 	// Output: 0
+}
+
+func ExampleBucket_InlineRoot() {
+	db, done := market()
+	defer done()
+
+	view(db, func(tx *mmdb.Tx) error {
+		body, level := tx.Bucket([]byte("fruit")).InlineRoot()
+		fmt.Println(page.Leaf(body).Count(), level)
+		return nil
+	})
+	// Output: 5 0
 }
 
 func ExampleBucket_Writable() {

@@ -42,8 +42,11 @@ func (r Branch) Search(key []byte, ld KeyLoader) (i int, err error) {
 // Route is Search and Child in the usual case. If ok is false, they have to
 // tell.
 func (r Branch) Route(key []byte) (child Ref, i int, ok bool) {
-	if len(r) < window || len(key) < headSize {
+	if len(key) < headSize {
 		return 0, 0, false
+	}
+	if len(r) < window {
+		return r.routeSmall(key)
 	}
 	w := (*[window]byte)(r)
 	n, p := counts(w)
@@ -98,6 +101,29 @@ func (r Branch) Guess(key []byte) int {
 		}
 	}
 	return guess(r, branchLayout.first(), count(r), head(key, prefix(r)))
+}
+
+// routeSmall is Route in a branch of few slots, for keys of headSize and more.
+func (r Branch) routeSmall(key []byte) (child Ref, i int, ok bool) {
+	n, p := count(r), prefix(r)
+	if p > len(key) {
+		return 0, 0, false
+	}
+	h := headNow(key, uint(p))
+	first := branchLayout.first()
+	for i = first; i < n && headAt(r, i) < h; i++ {
+	}
+	if i < n && headAt(r, i) == h {
+		return 0, 0, false
+	}
+	i--
+	if p > 0 {
+		o := branchLayout.keyStart(slotAt(r, max(first, i)))
+		if !bytes.Equal(key[:p], r[o:o+p]) {
+			return 0, 0, false
+		}
+	}
+	return r.Child(i), i, true
 }
 
 // Touch loads the beginning of the cell of slot i, for the processor to fetch

@@ -87,7 +87,8 @@
 //	2           end
 //
 // followed by the key and the payload: a value, an overflow reference, or a
-// bucket header (and, if its root is 0, the bucket's inline body).
+// bucket header (and, if its root is 0, the bucket's inline body: the root of
+// its tree, a leaf with plain values only, or a branch without large keys).
 //
 //	leaf cell, large key
 //	offset size field
@@ -134,7 +135,8 @@
 //	bucket header
 //	offset size field
 //	0      8    root: page reference, 0 if the body follows inline
-//	8      8    keys: number of keys in the bucket
+//	8      7    keys: number of keys in the bucket
+//	15     1    level: of the inline body, 0 if that is a leaf or root is not 0
 //	16     8    sequence: the bucket's own counter
 //	24     8    tree: the bucket's tree number
 //	32          end
@@ -157,7 +159,8 @@
 //	48     8    commit: number
 //	56     8    base: newest commit known durable when this was written
 //	64     8    root page: of the root bucket, 0 if its body is in the meta
-//	72     8    root keys: number of keys
+//	72     7    root keys: number of keys
+//	79     1    root level: of the root bucket's inline body
 //	80     8    root sequence: counter
 //	88     8    root tree: 1
 //	96     8    next tree: number for the next bucket
@@ -170,9 +173,9 @@
 //	144    368  root body: zero behind those bytes
 //	512         end
 //
-// The inline body of the root bucket is a leaf whose cells are buckets with
-// inline names, stored here while it is small. Their roots may be pages, and
-// their bodies inline.
+// The inline body of the root bucket is the root of its tree, stored here while
+// it is small: a leaf whose cells are buckets with inline names, which have pages
+// or are inline themselves, or a branch as that of any bucket.
 //
 // # Commit record
 //

@@ -69,14 +69,14 @@ var wantTables = map[string]map[string]int{
 		"page": offOverflowPage, "length": offOverflowLength, "born": offOverflowBorn, "end": OverflowRefSize,
 	},
 	"bucket header": {
-		"root": offBucketRoot, "keys": offBucketKeys, "sequence": offBucketSequence, "tree": offBucketTree,
+		"root": offBucketRoot, "keys": offBucketKeys, "level": offBucketLevel, "sequence": offBucketSequence, "tree": offBucketTree,
 		"end": BucketHeaderSize,
 	},
 	"meta": {
 		"checksum": offMetaChecksum, "magic": offMetaMagic, "version": offMetaVersion, "page size": offMetaPageSize,
 		"incompatible": offMetaIncompatible, "compatible": offMetaCompatible, "salt": offMetaSalt,
 		"commit": offMetaCommit, "base": offMetaBase, "root page": offMetaRoot,
-		"root keys": offMetaRoot + offBucketKeys, "root sequence": offMetaRoot + offBucketSequence,
+		"root keys": offMetaRoot + offBucketKeys, "root level": offMetaRoot + offBucketLevel, "root sequence": offMetaRoot + offBucketSequence,
 		"root tree": offMetaRoot + offBucketTree, "next tree": offMetaNextTree, "high water": offMetaHighWater,
 		"record page": offMetaRecord, "record length": offMetaRecordLength, "record checksum": offMetaRecordChecksum,
 		"flags": offMetaFlags, "root length": offMetaRootLength, "root body": offMetaRootBody, "end": MetaSize,

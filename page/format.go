@@ -53,6 +53,10 @@ const (
 // RootTree is the tree number of the root bucket.
 const RootTree Tree = 1
 
+// MaxDepth bounds the levels of a tree. A branch of 4 KiB pages has at least
+// three children on average, so no real tree comes near it.
+const MaxDepth = 24
+
 // MaxChildKeys is the largest number of keys that a branch cell can tell.
 const MaxChildKeys = 1<<48 - 1
 
@@ -130,6 +134,10 @@ func MaxCell(pageSize int) int { return (pageSize-HeaderSize-bodyHeader)/2 - slo
 // MaxInlineBucket returns the largest body, in bytes, of a bucket that is
 // stored in its parent's leaf.
 func MaxInlineBucket(pageSize int) int { return pageSize / 4 }
+
+// MaxInlineBranch returns the largest body, in bytes, of a branch that is the
+// root of a bucket and is stored in its parent's leaf or the meta.
+func MaxInlineBranch(pageSize int) int { return pageSize / 8 }
 
 // The one byte order of the format.
 var le = binary.LittleEndian

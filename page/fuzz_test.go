@@ -53,11 +53,15 @@ func FuzzPatches(f *testing.F) {
 	copy(mixed, pages["branch"])
 	r, _ := benchBranch("ties", DefaultSize)
 	copy(Body(mixed), r)
-	bases := [][]byte{pages["leaf"], pages["branch"], sample, mixed}
+	inline := make([]byte, DefaultSize)
+	copy(inline, pages["leaf"])
+	copy(Body(inline), branchLeaf())
+	bases := [][]byte{pages["leaf"], pages["branch"], sample, mixed, inline}
 	f.Add(uint8(0), []byte{40, 0, 3})
 	f.Add(uint8(1), []byte{48, 0, 3, 200, 0, 1})
 	f.Add(uint8(2), []byte{46, 0, 1, 100, 0, 0})
 	f.Add(uint8(3), []byte{44, 0, 0})
+	f.Add(uint8(4), []byte{15, 0, 1})
 	f.Fuzz(func(t *testing.T, base uint8, patches []byte) {
 		b := bytes.Clone(bases[int(base)%len(bases)])
 		for i := 0; i+3 <= len(patches); i += 3 {
@@ -116,8 +120,12 @@ func editLeaf(t *testing.T, l Leaf, inline bool) {
 		l.Large(i)
 		l.KeyRef(i)
 		if l.Kind(i) == CellBucket {
-			if p := l.Payload(i); DecodeBucket(p).Root == 0 {
+			switch p := l.Payload(i); {
+			case DecodeBucket(p).Root != 0:
+			case DecodeBucket(p).Level == 0:
 				editLeaf(t, bytes.Clone(p[BucketHeaderSize:]), true)
+			default:
+				searchBranch(t, p[BucketHeaderSize:])
 			}
 		}
 		for _, k := range probes(l.Key(i)) {
@@ -155,12 +163,7 @@ func editLeaf(t *testing.T, l Leaf, inline bool) {
 	}
 }
 
-func editBranch(t *testing.T, r Branch) {
-	valid := func(r Branch) {
-		if err := ValidateBranch(r, DefaultSize); err != nil {
-			t.Fatalf("an edit broke a valid branch: %v", err)
-		}
-	}
+func searchBranch(t *testing.T, r Branch) {
 	r.TotalKeys()
 	for i := range r.Count() {
 		r.Child(i)
@@ -173,6 +176,15 @@ func editBranch(t *testing.T, r Branch) {
 			t.Fatalf("the key of slot %d is found at %d", i, at)
 		}
 	}
+}
+
+func editBranch(t *testing.T, r Branch) {
+	valid := func(r Branch) {
+		if err := ValidateBranch(r, DefaultSize); err != nil {
+			t.Fatalf("an edit broke a valid branch: %v", err)
+		}
+	}
+	searchBranch(t, r)
 	n := r.Count()
 	left, right := InitBranch(make([]byte, len(r))), InitBranch(make([]byte, len(r)))
 	left.AppendFrom(r, 0, (n+1)/2, Key{})

@@ -73,8 +73,8 @@ func NewInlineRoot(body []byte) (r InlineRoot) {
 	return r
 }
 
-// Leaf returns the body. It aliases r.
-func (r *InlineRoot) Leaf() Leaf { return Leaf(r.b[:r.n:r.n]) }
+// Bytes returns the body. It aliases r.
+func (r *InlineRoot) Bytes() []byte { return r.b[:r.n:r.n] }
 
 // MetaOffset returns where in the file, in bytes, a meta slot starts.
 func MetaOffset(slot int) int64 { return int64(slot) * MetaStride }
@@ -161,7 +161,7 @@ func (m *Meta) Validate() error {
 	if unknown := m.Incompatible &^ KnownIncompatible; unknown != 0 {
 		return fmt.Errorf("%w: it needs features %#x", ErrVersion, unknown)
 	}
-	s := state{m.PageSize, m.Commit, m.Base, m.HighWater, m.Root, m.Body.Leaf(), m.NextTree}
+	s := state{m.PageSize, m.Commit, m.Base, m.HighWater, m.Root, m.Body.Bytes(), m.NextTree}
 	if reason := s.check(); reason != "" {
 		return damaged("meta: %s", reason)
 	}

@@ -62,7 +62,7 @@ func TestMetaBadFields(t *testing.T) {
 		{func(m *Meta) { m.Root.Root = DirtyRef(20) }, ErrCorrupt, "root dirty"},
 		{func(m *Meta) { m.Root.Tree = 2 }, ErrCorrupt, "tree number"},
 		{func(m *Meta) { m.Root.Root = 0 }, ErrCorrupt, "root bucket: body of 0 bytes"},
-		{func(m *Meta) { m.Body = goldenRootMeta().Body }, ErrCorrupt, "root page 21 and 200 bytes inline"},
+		{func(m *Meta) { m.Body = goldenRootMeta().Body }, ErrCorrupt, "root page 21 and 200 bytes of level 0 inline"},
 		{func(m *Meta) { m.NextTree = 1 }, ErrCorrupt, "next tree"},
 		{func(m *Meta) { m.Record.Page = 0 }, ErrCorrupt, "record in page 0"},
 		{func(m *Meta) { m.Record.Page = 40 }, ErrCorrupt, "record in page 40"},
@@ -112,7 +112,7 @@ func TestBadInlineRoot(t *testing.T) {
 		{"outside", func(_ *Meta, b Leaf) { b[bodyHeader+offSlotCell+1] = 1 }},
 	} {
 		m := goldenRootMeta()
-		body := bytes.Clone(m.Body.Leaf())
+		body := bytes.Clone(m.Body.Bytes())
 		c.change(&m, body)
 		m.Body = NewInlineRoot(body)
 		b := make([]byte, MetaSize)
@@ -198,7 +198,7 @@ func TestRecordBadBytes(t *testing.T) {
 		{text: "previous: record in", change: func(r *Record) { r.Prev.Page = 3 }},
 		{text: "previous: record of", change: func(r *Record) { r.Prev.Len = 0 }},
 		{text: "root bucket: body of 0 bytes", change: func(r *Record) { r.Root.Root = 0 }},
-		{text: "root page 21 and 4 bytes inline", change: func(r *Record) { r.Body = []byte("body") }},
+		{text: "root page 21 and 4 bytes of level 0 inline", change: func(r *Record) { r.Body = []byte("body") }},
 	} {
 		r := goldenRecord()
 		if c.change != nil {

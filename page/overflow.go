@@ -8,6 +8,7 @@ const (
 
 	offBucketRoot     = 0
 	offBucketKeys     = 8
+	offBucketLevel    = 15
 	offBucketSequence = 16
 	offBucketTree     = 24
 )
@@ -40,16 +41,23 @@ func DecodeOverflow(b []byte) Overflow {
 // Bucket is the header of a bucket, as its parent's leaf or the meta holds it.
 type Bucket struct {
 	Root     Ref    // the root page; 0 if the bucket's body follows inline
-	Keys     uint64 // number of keys, nested buckets counted as one
+	Keys     uint64 // number of keys, nested buckets counted as one; at most MaxChildKeys
+	Level    uint8  // of the inline body: 0 is a leaf; 0 if Root is not
 	Sequence uint64 // the user's counter
 	Tree     Tree   // the bucket's tree number
 }
+
+// Keys and level share a word.
+const (
+	bucketLevelShift = 8 * (offBucketLevel - offBucketKeys)
+	bucketKeys       = 1<<bucketLevelShift - 1
+)
 
 // Encode writes the header to the first BucketHeaderSize bytes of dst.
 func (k Bucket) Encode(dst []byte) {
 	_ = dst[BucketHeaderSize-1]
 	le.PutUint64(dst[offBucketRoot:], uint64(k.Root))
-	le.PutUint64(dst[offBucketKeys:], k.Keys)
+	le.PutUint64(dst[offBucketKeys:], k.Keys&bucketKeys|uint64(k.Level)<<bucketLevelShift)
 	le.PutUint64(dst[offBucketSequence:], k.Sequence)
 	le.PutUint64(dst[offBucketTree:], uint64(k.Tree))
 }
@@ -57,9 +65,11 @@ func (k Bucket) Encode(dst []byte) {
 // DecodeBucket reads a header from the first BucketHeaderSize bytes of b.
 func DecodeBucket(b []byte) Bucket {
 	_ = b[BucketHeaderSize-1]
+	keys := le.Uint64(b[offBucketKeys:])
 	return Bucket{
 		Root:     Ref(le.Uint64(b[offBucketRoot:])),
-		Keys:     le.Uint64(b[offBucketKeys:]),
+		Keys:     keys & bucketKeys,
+		Level:    uint8(keys >> bucketLevelShift),
 		Sequence: le.Uint64(b[offBucketSequence:]),
 		Tree:     Tree(le.Uint64(b[offBucketTree:])),
 	}

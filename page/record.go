@@ -41,7 +41,7 @@ type Record struct {
 	Prev      Link   // the record before, zero if there is none
 	HighWater No     // pages, counted from the start of the file
 	Root      Bucket // the root bucket
-	Body      []byte // its body, a Leaf, if Root.Root is 0
+	Body      []byte // its body, if Root.Root is 0
 	NextTree  Tree   // number for the next new bucket
 
 	// Checkpoint says that Free and Pending are the whole state of free
@@ -178,7 +178,7 @@ type state struct {
 	base      Commit
 	highWater No
 	root      Bucket
-	body      Leaf
+	body      []byte
 	nextTree  Tree
 }
 
@@ -197,8 +197,8 @@ func (s state) check() string {
 		return fmt.Sprintf("high water %d", s.highWater)
 	case s.root.Root != 0 && (s.root.Root.Dirty() || s.root.Root.Page() < first || s.root.Root.Page() >= s.highWater):
 		return fmt.Sprintf("root %s", s.root.Root)
-	case s.root.Root != 0 && len(s.body) != 0:
-		return fmt.Sprintf("root %s and %d bytes inline", s.root.Root, len(s.body))
+	case s.root.Root != 0 && (len(s.body) != 0 || s.root.Level != 0):
+		return fmt.Sprintf("root %s and %d bytes of level %d inline", s.root.Root, len(s.body), s.root.Level)
 	case s.root.Tree != RootTree:
 		return fmt.Sprintf("tree number %d of the root", s.root.Tree)
 	case s.nextTree <= RootTree:
@@ -211,14 +211,19 @@ func (s state) check() string {
 
 // checkBody is check for the inline body of the root bucket.
 func (s state) checkBody() string {
-	if err := ValidateRoot(s.body, int(s.pageSize)); err != nil {
+	if err := validateInline(s.root, s.body, int(s.pageSize), true); err != nil {
 		return "root bucket: " + err.(*CorruptError).Reason
 	}
-	if n := s.body.Count(); s.root.Keys != uint64(n) {
-		return fmt.Sprintf("root bucket of %d keys says %d", n, s.root.Keys)
+	if s.root.Level > 0 {
+		for i, r := 0, Branch(s.body); i < r.Count(); i++ {
+			if r.Child(i).Page() >= s.highWater {
+				return fmt.Sprintf("root bucket: slot %d: child is %s", i, r.Child(i))
+			}
+		}
+		return ""
 	}
-	for i := range s.body.Count() {
-		if k := DecodeBucket(s.body.Payload(i)); k.Root.Page() >= s.highWater || k.Tree >= s.nextTree {
+	for i, l := 0, Leaf(s.body); i < l.Count(); i++ {
+		if k := DecodeBucket(l.Payload(i)); k.Root.Page() >= s.highWater || k.Tree >= s.nextTree {
 			return fmt.Sprintf("root bucket: slot %d: bucket with root %s and tree number %d", i, k.Root, k.Tree)
 		}
 	}

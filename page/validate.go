@@ -63,14 +63,37 @@ func ValidateLeaf(body []byte, pageSize int, inline bool) error {
 	return v.run()
 }
 
-// ValidateRoot is ValidateLeaf for the body of a root bucket that is stored in
-// the meta, where only buckets with inline names may stand.
-func ValidateRoot(body []byte, pageSize int) error {
+// ValidateInline is ValidateLeaf or ValidateBranch for the body of a bucket with
+// the header k that is stored inside a leaf of that page size. It also checks what
+// k says of the body.
+func ValidateInline(k Bucket, body []byte, pageSize int) error {
+	return validateInline(k, body, pageSize, false)
+}
+
+// validateInline is ValidateInline, also for the root bucket in the meta, whose
+// leaf holds buckets with inline names.
+func validateInline(k Bucket, body []byte, pageSize int, root bool) error {
 	v := validator{
-		b: body, y: leafLayout, pageSize: pageSize, root: true, leaf: true,
+		b: body, y: leafLayout, pageSize: pageSize, inline: true, root: root, leaf: k.Level == 0,
 		first: FirstPage(pageSize), maxKey: MaxInlineKey(pageSize), maxCell: MaxCell(pageSize),
 	}
-	return v.run()
+	if !v.leaf {
+		v.y = branchLayout
+	}
+	if k.Level >= MaxDepth {
+		return damaged("inline branch at level %d", k.Level)
+	}
+	if err := v.run(); err != nil {
+		return err
+	}
+	keys := uint64(count(body))
+	if !v.leaf {
+		keys = Branch(body).TotalKeys()
+	}
+	if k.Keys != keys {
+		return damaged("inline bucket of %d keys says %d", keys, k.Keys)
+	}
+	return nil
 }
 
 // ValidateBranch is ValidateLeaf for a branch body.
@@ -87,8 +110,8 @@ type validator struct {
 	b        []byte
 	y        layout
 	pageSize int
-	inline   bool // the body of a nested bucket
-	root     bool // the body of the root bucket, in the meta
+	inline   bool // the root of a bucket, in a leaf or the meta
+	root     bool // of the root bucket
 	leaf     bool
 	first    No  // first page that a reference may name
 	maxKey   int // longest inline key
@@ -149,14 +172,11 @@ func (v *validator) frame() error {
 	if len(b) < bodyHeader || len(b) > maxBody {
 		return damaged("body of %d bytes", len(b))
 	}
-	if !v.inline && !v.root && len(b) != v.pageSize-HeaderSize {
+	if !v.inline && len(b) != v.pageSize-HeaderSize {
 		return damaged("body of %d bytes in a page of %d", len(b), v.pageSize)
 	}
-	if v.inline && len(b) > MaxInlineBucket(v.pageSize) {
+	if v.inline && len(b) > v.maxInline() {
 		return damaged("inline bucket of %d bytes", len(b))
-	}
-	if v.root && len(b) > MaxInlineRoot {
-		return damaged("inline root bucket of %d bytes", len(b))
 	}
 	n := count(b)
 	if n < v.y.first() {
@@ -169,6 +189,18 @@ func (v *validator) frame() error {
 		return damaged("prefix of %d bytes in %d slots", p, n)
 	}
 	return nil
+}
+
+// maxInline returns the largest inline body.
+func (v *validator) maxInline() int {
+	n := MaxInlineBucket(v.pageSize)
+	if !v.leaf {
+		n = MaxInlineBranch(v.pageSize)
+	}
+	if v.root {
+		n = min(n, MaxInlineRoot)
+	}
+	return n
 }
 
 // cell checks one slot and its cell, and returns the cell's size.
@@ -198,7 +230,7 @@ func (v *validator) cell(i int, s slot) (int, error) {
 		if payload > len(v.b)-end {
 			return 0, damaged("slot %d: payload of %d bytes outside", i, payload)
 		}
-		if v.inline && s.flags() != uint8(CellValue) {
+		if v.inline && !v.root && s.flags() != uint8(CellValue) {
 			return 0, damaged("slot %d: not a plain value in an inline bucket", i)
 		}
 		if v.root && s.flags() != uint8(CellBucket) {
@@ -222,6 +254,9 @@ func (v *validator) cell(i int, s slot) (int, error) {
 func (v *validator) child(i int, s slot) error {
 	if s.flags() != 0 && !s.large() {
 		return damaged("slot %d: unknown flags", i)
+	}
+	if v.inline && s.large() {
+		return damaged("slot %d: large key in an inline branch", i)
 	}
 	child := Ref(le.Uint64(v.b[s.cell()+offBranchChild:]))
 	if !v.file(child) {
@@ -271,16 +306,13 @@ func (v *validator) bucket(i int, p []byte) error {
 		return damaged("slot %d: bucket with tree number %d", i, k.Tree)
 	}
 	if k.Root != 0 {
-		if len(body) != 0 || !v.file(k.Root) {
-			return damaged("slot %d: bucket with root %s and %d bytes inline", i, k.Root, len(body))
+		if len(body) != 0 || k.Level != 0 || !v.file(k.Root) {
+			return damaged("slot %d: bucket with root %s and %d bytes of level %d inline", i, k.Root, len(body), k.Level)
 		}
 		return nil
 	}
-	if err := ValidateLeaf(body, v.pageSize, true); err != nil {
+	if err := ValidateInline(k, body, v.pageSize); err != nil {
 		return damaged("slot %d: inline bucket: %s", i, err.(*CorruptError).Reason)
-	}
-	if k.Keys != uint64(count(body)) {
-		return damaged("slot %d: inline bucket of %d keys says %d", i, count(body), k.Keys)
 	}
 	return nil
 }

@@ -126,7 +126,7 @@ func TestValidateLeafRefusesDamage(t *testing.T) {
 		{"root page 11", func(l Leaf) { Bucket{Root: 11, Tree: 5}.Encode(l.Payload(4)) }},
 		{"tree number 1", func(l Leaf) { Bucket{Root: 60, Tree: 1}.Encode(l.Payload(4)) }},
 		{"inline bucket: body of 0 bytes", func(l Leaf) { Bucket{Tree: 5}.Encode(l.Payload(4)) }},
-		{"100 bytes inline", func(l Leaf) { Bucket{Root: 60, Tree: 5}.Encode(l.Payload(5)) }},
+		{"100 bytes of level 0 inline", func(l Leaf) { Bucket{Root: 60, Tree: 5}.Encode(l.Payload(5)) }},
 		{"inline bucket of 1 keys says 2", func(l Leaf) { Bucket{Keys: 2, Tree: 5}.Encode(l.Payload(5)) }},
 		{"bucket header of 10 bytes", func(l Leaf) { l[bodyHeader+offSlotKey+1] |= 2 << 6 }},
 		{"inline bucket: slot 0: not a plain", func(l Leaf) { inner(l)[bodyHeader+offSlotKey+1] |= 1 << 6 }},

@@ -13,8 +13,8 @@ type Bucket struct {
 	parent *Bucket
 	name   []byte      // its key in parent
 	hdr    page.Bucket // Root may refer to a dirty page; zero means inline
-	inline page.Leaf   // the contents while Root is zero: a slice of the parent's leaf, or a copy if that is dirty
-	born   page.Commit // the root page is no younger
+	inline []byte      // the root while Root is zero, a leaf or a branch: a slice of the parent's leaf, or a copy if that is dirty
+	born   page.Commit // the root page, or what an inline root refers to, is no younger
 	dirty  bool        // hdr or contents differ from the cell in parent
 	gone   bool        // deleted or moved away in this transaction
 	mods   uint64      // counts changes of the tree, so that cursors notice
@@ -79,13 +79,23 @@ func (b *Bucket) Tx() *Tx { return b.tx }
 // Writable reports whether b can be changed.
 func (b *Bucket) Writable() bool { return b.tx.writable }
 
-// Root returns the number of the root page of b, or zero if b is stored inside its parent's leaf or its root
-// has changed in this transaction.
+// Root returns the number of the root page of b, or zero if the root is stored inside the parent's leaf or the meta (InlineRoot), or has
+// changed in this transaction.
 func (b *Bucket) Root() uint64 {
 	if b.hdr.Root.Dirty() {
 		return 0
 	}
 	return uint64(b.hdr.Root.Page())
+}
+
+// InlineRoot returns the root of b's tree where that is so small that it has no page and stands in the parent's leaf, or for the top level in
+// the meta: the body of a leaf (level 0) or of a branch (see package page). It returns nil if the root is a page, and in write
+// transactions. The slice lives as Get's do.
+func (b *Bucket) InlineRoot() (body []byte, level int) {
+	if b.hdr.Root != 0 || b.tx.writable || !b.usable() {
+		return nil, 0
+	}
+	return b.inline[:len(b.inline):len(b.inline)], int(b.hdr.Level)
 }
 
 // Len returns the number of keys in b, those of nested buckets not included. It costs nothing.
@@ -233,13 +243,13 @@ func (b *Bucket) openNested(name []byte) (*Bucket, error) {
 
 // load fills b from its cell in the parent's leaf.
 func (b *Bucket) load(c *hit) (err error) {
-	b.hdr, b.born = page.DecodeBucket(c.payload), c.born
+	b.hdr, b.born, b.inline = page.DecodeBucket(c.payload), c.born, nil
 	if b.hdr.Root == 0 {
 		body := c.payload[page.BucketHeaderSize:]
 		if w := b.tx.w; w.spilled || w.dirty.mine(c.ref) { // the cell may go while slices of the contents are in use
 			body, err = b.tx.w.dirty.keep(body)
 		}
-		b.inline = page.Leaf(body)
+		b.inline = body
 	}
 	return err
 }

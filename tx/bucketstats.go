@@ -10,11 +10,16 @@ func (b *Bucket) Stats() (s BucketStats) {
 	if !b.mayRead() {
 		return s
 	}
-	if b.hdr.Root == 0 {
+	var err error
+	switch {
+	case b.hdr.Root != 0:
+		err = b.addStats(&s, b.hdr.Root, -1, b.born, 1)
+	case b.hdr.Level > 0:
+		err = b.addChildren(&s, b.inline, int(b.hdr.Level), b.born, 1)
+	default:
 		b.addCells(&s, b.inline)
-		return s
 	}
-	if err := b.addStats(&s, b.hdr.Root, -1, b.born, 1); err != nil {
+	if err != nil {
 		b.tx.fail(err)
 	}
 	return s
@@ -40,11 +45,16 @@ func (b *Bucket) addStats(s *BucketStats, ref page.Ref, level int, born page.Com
 	s.BranchPages++
 	s.BranchUsed += int64(br.Used())
 	s.BranchAlloc += int64(len(pg))
+	return b.addChildren(s, br, level, born, depth+1)
+}
+
+// addChildren adds the figures of what a branch of that level refers to.
+func (b *Bucket) addChildren(s *BucketStats, br page.Branch, level int, born page.Commit, depth int) error {
 	for i := range br.Count() {
 		if br.Large(i) {
 			b.addRun(s, br.KeyRef(i))
 		}
-		if err := b.addStats(s, br.Child(i), level-1, born, depth+1); err != nil {
+		if err := b.addStats(s, br.Child(i), level-1, born, depth); err != nil {
 			return err
 		}
 	}
@@ -63,7 +73,7 @@ func (b *Bucket) addCells(s *BucketStats, l page.Leaf) {
 			b.addRun(s, page.DecodeOverflow(l.Payload(i)))
 		case page.CellBucket:
 			s.Buckets++
-			if page.DecodeBucket(l.Payload(i)).Root == 0 {
+			if h := page.DecodeBucket(l.Payload(i)); h.Root == 0 && h.Level == 0 {
 				s.InlineBuckets++
 			}
 		}

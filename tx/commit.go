@@ -53,7 +53,7 @@ func (w *writer) writeGroup(g *group) (err error) {
 	}
 	w.commit = g.last
 	if !w.gathered {
-		w.gather(g.root.Root, g.body)
+		w.gather(g.root, g.body)
 	}
 	rec := page.Record{PageSize: uint32(w.st.pageSize), Salt: w.st.salt, Commit: g.last, Prev: w.chain[len(w.chain)-1], NextTree: w.nextTree,
 		Checkpoint: g.checkpoint}
@@ -76,7 +76,7 @@ func (w *writer) writeGroup(g *group) (err error) {
 		return err
 	}
 	if rec.Root = g.root; g.root.Root == 0 {
-		w.body = w.resolveRoot(w.body[:0], g.body)
+		w.body = w.resolveInline(g.root, append(w.body[:0], g.body...))
 		rec.Body = w.body
 	} else {
 		rec.Root.Root = w.resolve(g.root.Root)

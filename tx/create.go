@@ -67,7 +67,7 @@ func (st *Store) writeFirst(m *page.Meta, img []byte) error {
 // firstRecord fills run with the record of the first commit: a checkpoint of nothing.
 func (st *Store) firstRecord(m *page.Meta, run []byte, no page.No) page.Link {
 	rec := page.Record{PageSize: m.PageSize, Salt: m.Salt, Commit: m.Commit, Base: m.Base, HighWater: m.HighWater,
-		Root: m.Root, Body: m.Body.Leaf(), NextTree: m.NextTree, Checkpoint: true}
+		Root: m.Root, Body: m.Body.Bytes(), NextTree: m.NextTree, Checkpoint: true}
 	n := len(run) - page.RunHeaderSize
 	page.InitRun(run, page.Header{Number: no, Born: m.Commit, Kind: page.KindRecord, Run: 1}, n)
 	rec.Encode(page.RunPayload(run))

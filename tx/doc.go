@@ -11,7 +11,7 @@
 // follow copy its pages before they change them, so that each can be undone alone. A group becomes one commit. Page numbers
 // are given when it is sealed, to all its pages at once, so that they stand together in the file. In the order of events a commit is:
 //
-//	fold       the headers of changed buckets go into their parents' leaves; small buckets move inline
+//	fold       the headers of changed buckets go into their parents' leaves; small roots move inline, and the root bucket into the meta
 //	join       space for the group with this transaction is secured
 //	collect    dirty pages in key order, children first
 //	place      one allocation for all of them and the commit record; the file is made long enough

@@ -297,7 +297,12 @@ func TestFailedFlushStopsWriting(t *testing.T) {
 func verifiesAgain(t *testing.T, st *Store) {
 	t.Helper()
 	var leaf uint64
-	noError(t, st.View(func(tx *Tx) error { leaf = tx.Bucket([]byte("b")).Root(); return nil }))
+	noError(t, st.View(func(tx *Tx) error {
+		var p path
+		_, err := tx.Bucket([]byte("b")).seek(&p, testKey(0))
+		leaf = uint64(p.leaf().ref.Page())
+		return err
+	}))
 	f, err := os.OpenFile(st.Path(), os.O_RDWR, 0)
 	noError(t, err)
 	defer f.Close()

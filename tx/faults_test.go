@@ -160,7 +160,8 @@ func accessorFaults(t *testing.T, st *Store, name string) {
 	tx, err := st.Begin(false)
 	noError(t, err)
 	defer func() { noError(t, tx.Rollback()) }()
-	b := &Bucket{tx: tx, hdr: page.DecodeBucket(tx.snap.meta.Body.Leaf().Payload(0)), born: tx.snap.meta.Commit}
+	cell := page.Leaf(tx.snap.meta.Body.Bytes()).Payload(0)
+	b := &Bucket{tx: tx, hdr: page.DecodeBucket(cell), inline: cell[page.BucketHeaderSize:], born: tx.snap.meta.Commit}
 	c := b.Cursor()
 	switch call := readCalls(tx, b, c)[name]; {
 	case call == nil:

@@ -24,7 +24,7 @@ type group struct {
 	size       int         // functions in it; protected by the writer lock, like what follows
 	last       page.Commit // the id of the newest: the number of the commit
 	root       page.Bucket // the state that they left
-	body       page.Leaf   // of an inline root bucket, in buf, with references to dirty pages; a function that has succeeded replaces it
+	body       []byte      // of an inline root bucket, in buf, with references to dirty pages; a function that has succeeded replaces it
 	buf        [page.MaxInlineRoot]byte
 	durable    bool // one of them is to be durable when it returns
 	checkpoint bool // its record is to be a checkpoint: there is space for it

@@ -322,7 +322,7 @@ func TestMetaAndRecordMustAgreeAboutTheRootBucket(t *testing.T) {
 	noError(t, st.Update(func(tx *Tx) error { return putBucket(tx, "new") }))
 	img := editMetas(readAll(t, path), func(_ int, m *page.Meta) {
 		if m.Commit == 3 {
-			body := bytes.Clone(m.Body.Leaf())
+			body := bytes.Clone(m.Body.Bytes())
 			copy(body[bytes.Index(body, []byte("new")):], "nex")
 			m.Body = page.NewInlineRoot(body)
 		}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"mmdb/mmapfile"
-	"mmdb/page"
 )
 
 // takeGuard gives t a mapping of its own, which Options.Guard asks for.
@@ -24,7 +23,7 @@ func (t *Tx) takeGuard() error {
 	own.data = m.Data()
 	t.guard, t.region = m, &own
 	if at := t.snap.rootAt; at != 0 {
-		t.root.inline = page.Leaf(own.data[at:][:len(t.snap.root):len(t.snap.root)])
+		t.root.inline = own.data[at:][:len(t.snap.root):len(t.snap.root)]
 	}
 	return nil
 }

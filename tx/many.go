@@ -90,11 +90,13 @@ func (b *Bucket) lead(g []lookup, keys [][]byte) {
 	for j := range g {
 		g[j] = lookup{ref: b.hdr.Root, born: b.born, body: b.inline}
 	}
+	level := int(b.hdr.Level)
 	if b.hdr.Root != 0 {
-		for level := b.read(g, -1); level > 0; level = b.read(g, level-1) {
-			b.choose(g, keys, level)
-			b.tx.fetch(g)
-		}
+		level = b.read(g, -1)
+	}
+	for ; level > 0; level = b.read(g, level-1) {
+		b.choose(g, keys, level)
+		b.tx.fetch(g)
 	}
 	for j := range g {
 		if f := &g[j]; f.body != nil {
@@ -147,7 +149,7 @@ func (b *Bucket) choose(g []lookup, keys [][]byte, level int) {
 		next, _, ok := page.Branch(f.body).Route(keys[j])
 		if !ok {
 			var err error
-			if next, err = b.route(f.ref, level, f.born, keys[j]); err != nil {
+			if next, err = b.route(page.Branch(f.body), keys[j]); err != nil {
 				b.tx.fail(err)
 				f.body = nil
 				continue

@@ -51,7 +51,7 @@ var emptyBody = page.InitLeaf(make([]byte, 8))
 
 // storeHeader puts the cell of a nested bucket under name: hdr, and body when it is inline. p is where name
 // is or would be.
-func (b *Bucket) storeHeader(p *path, found bool, name []byte, hdr page.Bucket, body page.Leaf) error {
+func (b *Bucket) storeHeader(p *path, found bool, name []byte, hdr page.Bucket, body []byte) error {
 	n := page.BucketHeaderSize
 	if hdr.Root == 0 {
 		n += len(body)
@@ -129,10 +129,7 @@ func (b *Bucket) drop() error {
 		}
 		b.open.remove(c)
 	}
-	if b.hdr.Root != 0 {
-		return b.freeTree(b.hdr.Root, -1, b.born)
-	}
-	return nil
+	return b.freeAll()
 }
 
 // MoveBucket moves the nested bucket child of b into dst, under the same name. Handles of it can't be used any more.
@@ -181,7 +178,7 @@ func (b *Bucket) moveBucket(name []byte, dst *Bucket) error {
 			return ErrSameBuckets // a bucket can't move into itself
 		}
 	}
-	if err := child.fold(); err != nil {
+	if err := child.fold(false); err != nil {
 		return err
 	}
 	hdr, body := child.header()
@@ -191,6 +188,9 @@ func (b *Bucket) moveBucket(name []byte, dst *Bucket) error {
 	}
 	if err := dst.storeHeader(&p, false, child.name, hdr, body); err != nil {
 		return err
+	}
+	if hdr.Root == 0 && child.hdr.Root != 0 { // its root page is in the cell now
+		b.tx.w.dirty.release(child.hdr.Root.Index())
 	}
 	if found, err := b.seek(&p, name); err != nil || !found {
 		return errInvariant("moved bucket has no cell", err)

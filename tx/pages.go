@@ -4,9 +4,8 @@ import (
 	"mmdb/page"
 )
 
-// maxDepth bounds the height of a tree. A branch of 4 KiB pages has at least three children on average, so
-// no real tree comes near it.
-const maxDepth = 24
+// maxDepth bounds the height of a tree.
+const maxDepth = page.MaxDepth
 
 // raw returns the bytes of n pages from no on, straight out of the mapping, unverified.
 func (t *Tx) raw(no page.No, n uint32) []byte {

@@ -24,21 +24,21 @@ const (
 const slackMin = 1024
 
 // gather makes w.units the dirty pages under the root, a page or an inline body, in the order in which they are placed.
-func (w *writer) gather(root page.Ref, body page.Leaf) {
+func (w *writer) gather(root page.Bucket, body []byte) {
 	w.units, w.lens, w.ranks, w.dirtySlots = w.units[:0], w.lens[:0], w.ranks[:0], w.dirtySlots[:0]
 	w.leaves = 0
 	switch {
-	case root.Dirty():
-		w.collect(root)
-	case root == 0:
-		w.collectLeaf(body)
+	case root.Root.Dirty():
+		w.collect(root.Root)
+	case root.Root == 0:
+		w.collectInline(root, body)
 	}
 	w.leaves = len(w.units)
 	last := len(w.units)
 	if last == 0 {
 		return
 	}
-	if root != 0 {
+	if root.Root != 0 {
 		last-- // the root of all, which changes in every commit: it is last here too
 	}
 	top := slices.Max(w.ranks)

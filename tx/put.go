@@ -126,7 +126,7 @@ func (b *Bucket) seekToChange(p *path, key []byte) (found bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if b.hdr.Root != 0 && !b.tx.w.dirty.mine(f.ref) {
+	if f.ref != 0 && !b.tx.w.dirty.mine(f.ref) {
 		b.tx.touch(f.body)
 	}
 	f.i, found, err = f.leafBody().Search(key, b.tx)
@@ -189,12 +189,14 @@ func (b *Bucket) count(p *path, d int64) {
 }
 
 // own makes every page of p one that this transaction may change: pages of the file and of other functions of the open
-// group are copied to the arena and their place is freed, an inline bucket moves to a page of its own. The cells of a leaf stay in order.
+// group are copied to the arena and their place is freed, an inline root moves to a page of its own. The cells of a leaf stay in order.
 func (b *Bucket) own(p *path) error {
 	b.mods++
 	b.dirty = true
 	if b.hdr.Root == 0 {
-		return b.moveOut(p)
+		if err := b.moveOut(p); err != nil {
+			return err
+		}
 	}
 	d := b.tx.w.dirty
 	for k := range p.n {
@@ -251,16 +253,19 @@ func (b *Bucket) fresh(level int) (page.Ref, []byte, error) {
 	return page.DirtyRef(i), page.Body(buf), nil
 }
 
-// moveOut gives an inline bucket a page of its own. p leads into the inline body.
+// moveOut gives an inline root a page of its own. p begins in it.
 func (b *Bucket) moveOut(p *path) error {
-	ref, body, err := b.fresh(0)
+	f := &p.f[0]
+	ref, body, err := b.fresh(f.level)
 	if err != nil {
 		return err
 	}
-	l := page.InitLeaf(body)
-	l.AppendFrom(b.inline, 0, b.inline.Count())
-	b.hdr.Root, b.born, b.inline = ref, b.tx.commit, nil
-	f := p.leaf()
+	if f.level > 0 {
+		page.InitBranch(body).AppendFrom(f.branchBody(), 0, f.branchBody().Count(), page.Key{})
+	} else {
+		page.InitLeaf(body).AppendFrom(f.leafBody(), 0, f.leafBody().Count())
+	}
+	b.hdr.Root, b.hdr.Level, b.born, b.inline = ref, 0, b.tx.commit, nil
 	f.ref, f.body, f.born = ref, body, b.tx.commit
 	return nil
 }

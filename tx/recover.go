@@ -154,7 +154,7 @@ func (st *Store) verifyCommit(m *page.Meta) ([]part, error) {
 		return nil, err
 	}
 	if rec.Base != m.Base && m.Base != m.Commit || rec.HighWater != m.HighWater || rec.Root != m.Root ||
-		!bytes.Equal(rec.Body, m.Body.Leaf()) || rec.NextTree != m.NextTree {
+		!bytes.Equal(rec.Body, m.Body.Bytes()) || rec.NextTree != m.NextTree {
 		return nil, page.Corruptf(m.Record.Page, "meta and commit record differ")
 	}
 	if m.Base == m.Commit {

@@ -105,6 +105,17 @@ func (t *Tx) free(no page.No, n uint64, born page.Commit) {
 	t.w.freed = append(t.w.freed, freelist.Pending{Extent: freelist.Extent{Page: no, Len: n}, Born: born, Died: t.commit})
 }
 
+// freeAll frees every page of b's tree, with its runs and the buckets in it.
+func (b *Bucket) freeAll() error {
+	switch {
+	case b.hdr.Root != 0:
+		return b.freeTree(b.hdr.Root, -1, b.born)
+	case b.hdr.Level > 0:
+		return b.freeChildren(b.inline, int(b.hdr.Level), b.born)
+	}
+	return nil // plain values only
+}
+
 // freeTree frees every page of the tree under ref, with its runs and the buckets in it. level is ref's, -1 for a
 // root; born is its parent's.
 func (b *Bucket) freeTree(ref page.Ref, level int, born page.Commit) error {
@@ -114,21 +125,28 @@ func (b *Bucket) freeTree(ref page.Ref, level int, born page.Commit) error {
 	}
 	born, level = page.Born(pg), int(page.Level(pg))
 	if level > 0 {
-		br := page.Branch(page.Body(pg))
-		for i := range br.Count() {
-			if br.Large(i) {
-				if err := b.tx.freeRun(br.KeyRef(i)); err != nil {
-					return err
-				}
-			}
-			if err := b.freeTree(br.Child(i), level-1, born); err != nil {
-				return err
-			}
+		if err := b.freeChildren(page.Branch(page.Body(pg)), level, born); err != nil {
+			return err
 		}
 	} else if err := b.freeCells(page.Leaf(page.Body(pg)), born); err != nil {
 		return err
 	}
 	b.tx.freePage(ref, born)
+	return nil
+}
+
+// freeChildren frees what a branch of that level, written by commit born, refers to.
+func (b *Bucket) freeChildren(br page.Branch, level int, born page.Commit) error {
+	for i := range br.Count() {
+		if br.Large(i) {
+			if err := b.tx.freeRun(br.KeyRef(i)); err != nil {
+				return err
+			}
+		}
+		if err := b.freeTree(br.Child(i), level-1, born); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -141,12 +159,9 @@ func (b *Bucket) freeCells(l page.Leaf, born page.Commit) error {
 		if l.Kind(i) != page.CellBucket {
 			continue
 		}
-		hdr := page.DecodeBucket(l.Payload(i))
-		if hdr.Root == 0 {
-			continue
-		}
-		nested := &Bucket{tx: b.tx, hdr: hdr}
-		if err := nested.freeTree(hdr.Root, -1, born); err != nil {
+		p := l.Payload(i)
+		nested := &Bucket{tx: b.tx, hdr: page.DecodeBucket(p), inline: p[page.BucketHeaderSize:], born: born}
+		if err := nested.freeAll(); err != nil {
 			return err
 		}
 	}

@@ -131,7 +131,7 @@ type salvager struct {
 	known   []*salvagedRecord // from the newest to the last checkpoint, as far as they are there
 	newest  page.Commit       // the commit to restore
 	root    *page.Bucket
-	body    page.Leaf            // of an inline root bucket
+	body    []byte               // of an inline root bucket
 	names   map[page.Tree][]byte // of top-level buckets in an earlier commit, where root is lost
 	cut     page.Commit          // commits from here on were cut short by a crash
 	unsure  bool                 // whether the newest was ever finished

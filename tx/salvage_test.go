@@ -62,7 +62,7 @@ func survey(t *testing.T, st *Store) (trees []*placedTree) {
 					h := page.DecodeBucket(l.Payload(i))
 					c := &placedTree{no: h.Tree, parent: p, name: key, cell: at, sequence: h.Sequence, keys: map[string]placedKey{}}
 					trees = append(trees, c)
-					if h.Root != 0 {
+					if hasPages(h) {
 						bucket(b.Bucket(whole), c)
 						continue
 					}
@@ -92,11 +92,16 @@ func survey(t *testing.T, st *Store) (trees []*placedTree) {
 			}
 		}
 		bucket = func(b *Bucket, p *placedTree) {
-			if b.hdr.Root == 0 { // the root bucket, in metas and record
+			switch {
+			case b.hdr.Root != 0:
+				node(b, p, b.hdr.Root, -1)
+			case b.hdr.Level == 0: // the root bucket, in metas and record
 				leaf(b, p, b.inline, 0)
-				return
+			default:
+				for br, i := page.Branch(b.inline), 0; i < br.Count(); i++ {
+					node(b, p, br.Child(i), int(b.hdr.Level)-1)
+				}
 			}
-			node(b, p, b.hdr.Root, -1)
 		}
 		root := &placedTree{no: page.RootTree, keys: map[string]placedKey{}}
 		trees = append(trees, root)
@@ -109,24 +114,8 @@ func survey(t *testing.T, st *Store) (trees []*placedTree) {
 // contents returns every key of a database under its path, buckets among them.
 func contents(t *testing.T, st *Store) map[string]string {
 	t.Helper()
-	all := map[string]string{}
-	noError(t, st.View(func(tx *Tx) error {
-		var walk func(b *Bucket, path string)
-		walk = func(b *Bucket, path string) {
-			for k, v := range b.All() {
-				at := path + "/" + string(k)
-				if v != nil {
-					all[at] = "=" + string(v)
-					continue
-				}
-				c := b.Bucket(k)
-				all[at] = fmt.Sprintf("bucket %d", c.Sequence())
-				walk(c, at)
-			}
-		}
-		walk(&tx.root, "")
-		return tx.Err()
-	}))
+	var all map[string]string
+	noError(t, st.View(func(tx *Tx) error { all = contentsOf(tx); return tx.Err() }))
 	return all
 }
 

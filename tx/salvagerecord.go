@@ -39,7 +39,7 @@ func (s *salvager) findNewest() (link page.Link) {
 			s.cut = m.Commit
 			continue
 		}
-		s.newest, s.root, s.body, s.limit, link = m.Commit, &m.Root, m.Body.Leaf(), m.HighWater, m.Record
+		s.newest, s.root, s.body, s.limit, link = m.Commit, &m.Root, m.Body.Bytes(), m.HighWater, m.Record
 		break
 	}
 	if len(s.metas) == page.MetaSlots {
@@ -80,18 +80,16 @@ func (s *salvager) newestPage(ok func(p *salvagedPage) bool) (c page.Commit) {
 	return c
 }
 
-// leadsToRoot reports whether the root that r names is there, or those of the buckets in it if it has no page. Of two records with one number, one of which belongs to a
+// leadsToRoot reports whether the root that r names is there, or what it refers to if it has no page. Of two records with one number, one of which belongs to a
 // commit that was lost, this tells the right one most of the time.
 func (s *salvager) leadsToRoot(r *salvagedRecord) bool {
-	leads := func(no page.No, tree page.Tree) bool {
-		return no < page.No(len(s.pages)) && s.pages[no].isTree() && s.pages[no].tree == tree
-	}
+	leads := func(no page.No) bool { return no < page.No(len(s.pages)) && s.pages[no].isTree() }
 	if no := r.root.Root.Page(); no != 0 {
-		return leads(no, page.RootTree) && s.pages[no].born == r.link.Commit
+		return leads(no) && s.pages[no].tree == page.RootTree && s.pages[no].born == r.link.Commit
 	}
 	all := true
-	eachNested(r.body, func(h page.Bucket) {
-		all = all && leads(h.Root.Page(), h.Tree) && s.pages[h.Root.Page()].born <= r.link.Commit
+	eachInline(r.root, r.body, func(ref page.Ref) {
+		all = all && leads(ref.Page()) && s.pages[ref.Page()].born <= r.link.Commit
 	})
 	return all
 }
@@ -102,13 +100,13 @@ func (s *salvager) findNames() {
 	var body page.Leaf
 	var newest page.Commit
 	for i := range s.records {
-		if r := &s.records[i]; r.root.Root == 0 && r.link.Commit >= newest && r.link.Commit <= s.newest {
+		if r := &s.records[i]; r.root.Root == 0 && r.root.Level == 0 && r.link.Commit >= newest && r.link.Commit <= s.newest {
 			body, newest = r.body, r.link.Commit
 		}
 	}
 	for i := range s.metas {
-		if m := &s.metas[i]; m.Root.Root == 0 && m.Commit > newest && m.Commit <= s.newest {
-			body, newest = m.Body.Leaf(), m.Commit
+		if m := &s.metas[i]; m.Root.Root == 0 && m.Root.Level == 0 && m.Commit > newest && m.Commit <= s.newest {
+			body, newest = m.Body.Bytes(), m.Commit
 		}
 	}
 	s.names = map[page.Tree][]byte{}

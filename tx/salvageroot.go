@@ -66,8 +66,11 @@ func (r *reach) visit(ref page.Ref, tree page.Tree, level int) {
 		if l.Kind(i) != page.CellBucket {
 			continue
 		}
-		if hdr := page.DecodeBucket(l.Payload(i)); hdr.Root != 0 {
+		cell := l.Payload(i)
+		if hdr := page.DecodeBucket(cell); hdr.Root != 0 {
 			r.visit(hdr.Root, hdr.Tree, -1)
+		} else if hdr.Level > 0 {
+			eachInline(hdr, cell[page.BucketHeaderSize:], func(ref page.Ref) { r.visit(ref, hdr.Tree, int(hdr.Level)-1) })
 		}
 	}
 }

@@ -42,7 +42,7 @@ type salvagedRecord struct {
 	link       page.Link // to it
 	prev       page.Link
 	root       page.Bucket
-	body       page.Leaf
+	body       []byte
 	limit      page.No
 	checkpoint bool
 }
@@ -144,17 +144,27 @@ func (s *salvager) scanPage(b []byte, no page.No, effort *int64) {
 
 // scanLeaf looks at the headers of nested buckets in a leaf.
 func (s *salvager) scanLeaf(p *salvagedPage, l page.Leaf) {
+	if s.hint(p.tree, p.born, l) {
+		p.flags |= hasBuckets
+	}
+}
+
+// hint notes which buckets with pages are in l, a leaf of tree that commit born wrote, and reports whether there are any buckets.
+func (s *salvager) hint(tree page.Tree, born page.Commit, l page.Leaf) (any bool) {
 	for i := range l.Count() {
 		if l.Kind(i) != page.CellBucket {
 			continue
 		}
-		p.flags |= hasBuckets
-		h := page.DecodeBucket(l.Payload(i))
-		if h.Root != 0 && s.hints[h.Tree].born <= p.born {
-			s.hints[h.Tree] = hint{p.tree, p.born}
+		any = true
+		if h := page.DecodeBucket(l.Payload(i)); hasPages(h) && s.hints[h.Tree].born <= born {
+			s.hints[h.Tree] = hint{tree, born}
 		}
 	}
+	return any
 }
+
+// hasPages reports whether the bucket of h has pages of its own.
+func hasPages(h page.Bucket) bool { return h.Root != 0 || h.Level > 0 }
 
 // see notes that something that was current when commit c began, or became so in it, refers to the page at ref. If what stands
 // there now is not younger, it is what was meant, and only commits from c on can have freed it.
@@ -173,12 +183,12 @@ func (s *salvager) scanRecord(p *salvagedPage, b []byte, no page.No) {
 		return
 	}
 	s.mark(freelist.Extent{Page: no, Len: uint64(page.Run(b))}, readable)
-	eachNested(rec.Body, func(h page.Bucket) {
-		s.see(h.Root, rec.Commit)
-		if s.hints[h.Tree].born <= rec.Commit {
-			s.hints[h.Tree] = hint{page.RootTree, rec.Commit}
+	if rec.Root.Root == 0 {
+		eachInline(rec.Root, rec.Body, func(ref page.Ref) { s.see(ref, rec.Commit) })
+		if rec.Root.Level == 0 {
+			s.hint(page.RootTree, rec.Commit, rec.Body)
 		}
-	})
+	}
 	s.records = append(s.records, salvagedRecord{
 		link: page.Link{Page: no, Len: uint64(len(payload)), Checksum: page.Stored(b), Commit: rec.Commit},
 		prev: rec.Prev, root: rec.Root, body: bytes.Clone(rec.Body), limit: rec.HighWater, checkpoint: rec.Checkpoint,

@@ -137,21 +137,32 @@ func eachChild(b []byte, fn func(page.Ref)) {
 		}
 		return
 	}
-	eachNested(page.Leaf(page.Body(b)), func(h page.Bucket) { fn(h.Root) })
+	eachInLeaf(page.Leaf(page.Body(b)), fn)
 }
 
-// eachNested calls fn for each bucket in l that has pages.
-func eachNested(l page.Leaf, fn func(page.Bucket)) {
-	if len(l) == 0 {
-		return
-	}
+// eachInLeaf calls fn for each page that the buckets in l refer to.
+func eachInLeaf(l page.Leaf, fn func(page.Ref)) {
 	for i := range l.Count() {
 		if l.Kind(i) != page.CellBucket {
 			continue
 		}
-		if h := page.DecodeBucket(l.Payload(i)); h.Root != 0 {
-			fn(h)
+		p := l.Payload(i)
+		if h := page.DecodeBucket(p); h.Root != 0 {
+			fn(h.Root)
+		} else if h.Level > 0 {
+			eachInline(h, p[page.BucketHeaderSize:], fn)
 		}
+	}
+}
+
+// eachInline calls fn for each page that the inline root of a bucket refers to.
+func eachInline(h page.Bucket, body []byte, fn func(page.Ref)) {
+	if h.Level == 0 {
+		eachInLeaf(body, fn)
+		return
+	}
+	for br, i := page.Branch(body), 0; i < br.Count(); i++ {
+		fn(br.Child(i))
 	}
 }
 

@@ -14,6 +14,7 @@ type salvagedTree struct {
 	parent *salvagedTree // nil for the top level, and for a bucket whose name is lost
 	name   []byte        // in parent; nil if it is lost
 	hdr    page.Bucket   // as its cell has it
+	body   []byte        // its root, if that was in the cell, or the meta
 	known  bool          // hdr is
 	born   page.Commit   // of the leaf that holds the cell: the root is no younger
 	leaves []page.No     // current ones, in key order as far as a walk found them
@@ -39,7 +40,7 @@ type hole struct {
 func (s *salvager) plan() error {
 	root := &salvagedTree{no: page.RootTree, born: s.newest}
 	if s.root != nil {
-		root.hdr, root.known = *s.root, true
+		root.hdr, root.body, root.known = *s.root, s.body, true
 	}
 	s.trees = map[page.Tree]*salvagedTree{root.no: root}
 	s.queue, s.rest = append(s.queue, root), s.index
@@ -74,11 +75,14 @@ func (s *salvager) plan() error {
 
 // planTree finds the current pages of t: first those that its root leads to, then those in the holes.
 func (s *salvager) planTree(t *salvagedTree) error {
-	if t.known && t.hdr.Root == 0 { // the root bucket
-		s.walkLeaf(t, &salvagedPage{born: s.newest, flags: hasBuckets}, s.body)
-	} else if t.known {
+	switch {
+	case t.known && t.hdr.Root == 0 && t.hdr.Level == 0: // the root bucket
+		s.walkLeaf(t, &salvagedPage{born: t.born, flags: hasBuckets}, t.body)
+	case t.known && t.hdr.Root == 0:
+		s.walkBranch(t, t.body, hole{level: int(t.hdr.Level), born: t.born})
+	case t.known:
 		s.walk(t, hole{page: t.hdr.Root.Page(), level: -1, born: t.born, keys: t.hdr.Keys})
-	} else {
+	default:
 		t.holes = append(t.holes, hole{level: -1, born: s.newest, open: true})
 		if t.no == page.RootTree && !s.unsure {
 			s.fill(t, s.topOf(0, s.newest))
@@ -111,14 +115,19 @@ func (s *salvager) walk(t *salvagedTree, h hole) {
 		s.walkLeaf(t, p, page.Leaf(page.Body(buf)))
 		return
 	}
-	br := page.Branch(page.Body(buf))
+	h.level, h.born = int(p.level), p.born
+	s.walkBranch(t, page.Branch(page.Body(buf)), h)
+}
+
+// walkBranch is walk for what the branch of h, at its level and written by its commit, refers to.
+func (s *salvager) walkBranch(t *salvagedTree, br page.Branch, h hole) {
 	low := h.lo
 	for i := range br.Count() {
 		high, next := h.hi, h.lo
 		if i+1 < br.Count() {
 			next, high = s.separator(t, br, i+1)
 		}
-		s.walk(t, hole{page: br.Child(i).Page(), level: int(p.level) - 1, born: p.born, lo: low, hi: high, keys: br.Keys(i)})
+		s.walk(t, hole{page: br.Child(i).Page(), level: h.level - 1, born: h.born, lo: low, hi: high, keys: br.Keys(i)})
 		low = next
 	}
 }
@@ -179,13 +188,13 @@ func (s *salvager) walkLeaf(t *salvagedTree, p *salvagedPage, l page.Leaf) {
 			s.accountRun(page.DecodeOverflow(l.Payload(i)))
 		case page.CellBucket:
 			hdr := page.DecodeBucket(l.Payload(i))
-			if hdr.Root == 0 {
+			if !hasPages(hdr) {
 				continue
 			}
 			if name = bytes.Clone(l.Key(i)); l.Large(i) {
 				name, _ = s.file.payload(l.KeyRef(i), t.no)
 			}
-			s.addTree(t, p, hdr, name)
+			s.addTree(t, p, l.Payload(i), name)
 		}
 	}
 }
@@ -194,13 +203,14 @@ func (s *salvager) accountRun(o page.Overflow) {
 	s.account(o.Page.Page(), uint64(page.RunPages(int(o.Len), s.file.pageSize)))
 }
 
-// addTree notes that the bucket of hdr is nested in t.
-func (s *salvager) addTree(t *salvagedTree, p *salvagedPage, hdr page.Bucket, name []byte) {
+// addTree notes that the bucket of cell is nested in t.
+func (s *salvager) addTree(t *salvagedTree, p *salvagedPage, cell, name []byte) {
+	hdr := page.DecodeBucket(cell)
 	if have := s.trees[hdr.Tree]; have != nil {
 		s.lost(t, SalvageLoss{Key: name, Reason: fmt.Sprintf("two buckets have the tree number %d", hdr.Tree)})
 		return
 	}
-	c := &salvagedTree{no: hdr.Tree, hdr: hdr, known: true, born: p.born}
+	c := &salvagedTree{no: hdr.Tree, hdr: hdr, body: bytes.Clone(cell[page.BucketHeaderSize:]), known: true, born: p.born}
 	if name != nil {
 		c.parent, c.name = t, name
 	}

@@ -101,8 +101,8 @@ func (w *salvageWriter) writeTree(t *salvagedTree) error {
 			w.s.lost(t, SalvageLoss{Reason: "the bucket's name is lost"})
 		}
 	}
-	if t.no == page.RootTree && len(w.s.body) > 0 {
-		if err := w.writeLeaf(t, &w.tx.root, 0, w.s.body); err != nil {
+	if t.no == page.RootTree && len(t.body) > 0 && t.hdr.Level == 0 {
+		if err := w.writeLeaf(t, &w.tx.root, 0, t.body); err != nil {
 			return err
 		}
 	}
@@ -188,8 +188,8 @@ func (s *salvager) lostFound() string {
 			}
 		}
 	}
-	if len(s.body) > 0 {
-		use(s.body)
+	if root := s.trees[page.RootTree]; len(root.body) > 0 && root.hdr.Level == 0 {
+		use(root.body)
 	}
 	buf := make([]byte, s.file.pageSize)
 	for _, no := range s.trees[page.RootTree].leaves {
@@ -209,7 +209,7 @@ func (s *salvager) lostFound() string {
 func (w *salvageWriter) writeLeaf(t *salvagedTree, b *Bucket, no page.No, l page.Leaf) error {
 	for i := range l.Count() {
 		payload := l.Payload(i)
-		if l.Kind(i) == page.CellBucket && page.DecodeBucket(payload).Root != 0 {
+		if l.Kind(i) == page.CellBucket && hasPages(page.DecodeBucket(payload)) {
 			continue
 		}
 		key := l.Key(i)

@@ -51,9 +51,26 @@ func (w *writer) collectLeaf(l page.Leaf) {
 				w.add(o.Page)
 			}
 		case page.CellBucket:
-			if r := page.DecodeBucket(l.Payload(i)).Root; r.Dirty() {
-				w.collect(r)
+			p := l.Payload(i)
+			switch hdr := page.DecodeBucket(p); {
+			case hdr.Root.Dirty():
+				w.collect(hdr.Root)
+			case hdr.Level > 0:
+				w.collectInline(hdr, p[page.BucketHeaderSize:])
 			}
+		}
+	}
+}
+
+// collectInline is collect for what the inline root of a bucket refers to.
+func (w *writer) collectInline(hdr page.Bucket, body []byte) {
+	if hdr.Level == 0 {
+		w.collectLeaf(body)
+		return
+	}
+	for i, br := 0, page.Branch(body); i < br.Count(); i++ {
+		if c := br.Child(i); c.Dirty() {
+			w.collect(c)
 		}
 	}
 }
@@ -244,11 +261,18 @@ func (w *writer) resolveBranch(br page.Branch, slots []uint16) {
 	}
 }
 
-// resolveRoot appends the inline body of the root bucket to buf, which is empty, as it is written.
-func (w *writer) resolveRoot(buf []byte, body page.Leaf) page.Leaf {
-	l := page.Leaf(append(buf, body...))
-	w.resolveLeaf(l)
-	return l
+// resolveInline makes body, the inline root of a bucket, what is written, and returns it.
+func (w *writer) resolveInline(hdr page.Bucket, body []byte) []byte {
+	if hdr.Level == 0 {
+		w.resolveLeaf(body)
+		return body
+	}
+	for i, br := 0, page.Branch(body); i < br.Count(); i++ {
+		if c := br.Child(i); c.Dirty() {
+			br.SetChild(i, w.resolve(c))
+		}
+	}
+	return body
 }
 
 func (w *writer) resolveLeaf(l page.Leaf) {
@@ -263,10 +287,13 @@ func (w *writer) resolveLeaf(l page.Leaf) {
 		case page.CellOverflow:
 			w.resolveRun(page.DecodeOverflow(l.Payload(i))).Encode(l.Payload(i))
 		case page.CellBucket:
-			h := page.DecodeBucket(l.Payload(i))
-			if h.Root != 0 {
+			p := l.Payload(i)
+			switch h := page.DecodeBucket(p); {
+			case h.Root.Dirty():
 				h.Root = w.resolve(h.Root)
-				h.Encode(l.Payload(i))
+				h.Encode(p)
+			case h.Level > 0:
+				w.resolveInline(h, p[page.BucketHeaderSize:])
 			}
 		}
 	}

@@ -72,7 +72,7 @@ func (b *Bucket) root(p *path) (*frame, error) {
 	p.n = 0
 	if b.hdr.Root == 0 {
 		p.n = 1
-		p.f[0] = frame{body: b.inline, born: b.born}
+		p.f[0] = frame{body: b.inline, born: b.born, level: int(b.hdr.Level)}
 		return &p.f[0], nil
 	}
 	return b.push(p, b.hdr.Root)
@@ -178,10 +178,20 @@ func (b *Bucket) find(key []byte) (h hit, err error) {
 func (b *Bucket) leafOf(key []byte) (leaf page.Leaf, ref page.Ref, born page.Commit, err error) {
 	t, tree := b.tx, b.hdr.Tree
 	ref, born = b.hdr.Root, b.born
+	level := -1
 	if ref == 0 {
-		return b.inline, ref, born, nil
+		if level = int(b.hdr.Level) - 1; level < 0 {
+			return b.inline, ref, born, nil
+		}
+		next, _, ok := page.Branch(b.inline).Route(key)
+		if !ok {
+			if next, err = b.route(b.inline, key); err != nil {
+				return nil, ref, born, err
+			}
+		}
+		ref = next
 	}
-	for level := -1; ; {
+	for {
 		// This is node, but for what seldom happens.
 		body, at, by := t.seen(ref.Page(), tree, level, born)
 		if body == nil {
@@ -197,7 +207,7 @@ func (b *Bucket) leafOf(key []byte) (leaf page.Leaf, ref page.Ref, born page.Com
 		}
 		next, _, ok := page.Branch(body).Route(key)
 		if !ok {
-			if next, err = b.route(ref, level, born, key); err != nil {
+			if next, err = b.route(page.Branch(body), key); err != nil {
 				return nil, ref, born, err
 			}
 		}
@@ -205,13 +215,8 @@ func (b *Bucket) leafOf(key []byte) (leaf page.Leaf, ref page.Ref, born page.Com
 	}
 }
 
-// route is page.Branch.Route in all cases, for the branch that ref refers to.
-func (b *Bucket) route(ref page.Ref, level int, born page.Commit, key []byte) (page.Ref, error) {
-	pg, err := b.tx.node(ref, b.hdr.Tree, level, born)
-	if err != nil {
-		return 0, err
-	}
-	branch := page.Branch(page.Body(pg))
+// route is page.Branch.Route in all cases.
+func (b *Bucket) route(branch page.Branch, key []byte) (page.Ref, error) {
 	i, err := branch.Search(key, b.tx)
 	if err != nil {
 		return 0, err

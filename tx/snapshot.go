@@ -13,7 +13,7 @@ type snapshot struct {
 	word    uint64 // the published number that goes with it
 	mapping *mmapfile.Mapping
 	readers *readerTable // of its transactions
-	root    page.Leaf    // the inline body of the root bucket; nil if that has a page
+	root    []byte       // the inline body of the root bucket; nil if that has a page
 	rootAt  int64        // where in the mapping root is; 0 if it is not there
 	region
 }
@@ -45,7 +45,7 @@ func (st *Store) newSnapshot(m *page.Meta) *snapshot {
 // value in it faults there, as one to a page does. What it is, the meta says. If the record has something else (it is damaged, and nobody
 // has looked at it yet) the meta's copy serves.
 func (st *Store) placeRoot(s *snapshot) {
-	s.root = s.meta.Body.Leaf()
+	s.root = s.meta.Body.Bytes()
 	var err error
 	defer st.guard(enter(), &err) // a record that can't be read is no worse than one that differs
 	at := int64(s.meta.Record.Page)<<st.shift + page.RunHeaderSize + page.RecordBody

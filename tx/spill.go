@@ -1,5 +1,7 @@
 package tx
 
+import "bytes"
+
 // room keeps a transaction's memory bounded: when its dirty pages take more than Options.MaxDirty, they are
 // written ahead of the commit and read back from the file from then on. It is called before a change, when no
 // path is in use. The commit then takes two flushes (I4).
@@ -15,7 +17,7 @@ func (t *Tx) room() error {
 // earlier functions of the group are written too, and kept until this one has succeeded.
 func (t *Tx) spill() error {
 	w := t.w
-	if err := t.root.fold(); err != nil {
+	if err := t.root.fold(false); err != nil {
 		return err
 	}
 	if w.dirty.used() <= t.store.opts.MaxDirty/2 {
@@ -23,7 +25,7 @@ func (t *Tx) spill() error {
 	}
 	t.reuseSpilled()
 	w.commit = t.commit
-	w.gather(t.root.hdr.Root, t.root.inline)
+	w.gather(t.root.hdr, t.root.inline)
 	nos, err := w.place(w.lens)
 	if err != nil {
 		return err
@@ -55,7 +57,8 @@ func (b *Bucket) settleRoots() {
 	case b.hdr.Root.Dirty():
 		b.hdr.Root = b.tx.w.resolve(b.hdr.Root)
 		b.born = b.tx.commit
-	case b.hdr.Root == 0 && b.parent == nil:
-		b.inline = b.tx.w.resolveRoot(nil, b.inline)
+	case b.hdr.Root == 0 && (b.parent == nil || b.hdr.Level > 0):
+		b.inline = b.tx.w.resolveInline(b.hdr, bytes.Clone(b.inline))
+		b.born = b.tx.commit
 	}
 }

@@ -163,7 +163,7 @@ func (t *Tx) Stats() TxStats {
 
 // BucketStats are figures of one bucket, nested buckets' own trees not included.
 type BucketStats struct {
-	Depth                                 int   // levels of pages; 0 for an inline bucket
+	Depth                                 int   // levels of pages, so without an inline root; 0 for an inline bucket
 	BranchPages, LeafPages, OverflowPages int   // pages
 	Keys, Buckets, InlineBuckets          int   // Buckets and InlineBuckets are among Keys
 	BranchUsed, LeafUsed, OverflowUsed    int64 // bytes in use; an inline bucket's are its parent's

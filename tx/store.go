@@ -28,7 +28,9 @@ type Store struct {
 	first     page.No // first page after the meta slots
 	maxKey    int     // longest key stored in a page
 	maxCell   int
-	maxInline int // largest inline bucket
+	maxInline int // largest inline root, if it is a leaf
+
+	maxInlineBranch int
 
 	published  atomic.Pointer[snapshot] // what new readers see; nil once closed
 	readers    atomic.Pointer[readerTable]
@@ -102,6 +104,7 @@ func (st *Store) setPageSize(n int) {
 	}
 	st.first = page.FirstPage(n)
 	st.maxKey, st.maxCell, st.maxInline = page.MaxInlineKey(n), page.MaxCell(n), page.MaxInlineBucket(n)
+	st.maxInlineBranch = page.MaxInlineBranch(n)
 }
 
 // Path returns the path that the database was opened with.

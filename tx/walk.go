@@ -44,11 +44,13 @@ func (k *walker) reportErr(no page.No, path string, err error) {
 }
 
 // bucket walks the tree of one bucket. name is its path; born bounds its root's age.
-func (k *walker) bucket(hdr page.Bucket, inline page.Leaf, born page.Commit, name string) {
+func (k *walker) bucket(hdr page.Bucket, inline []byte, born page.Commit, name string) {
 	var keys uint64
 	b := &Bucket{tx: k.t, hdr: hdr, born: born}
-	if hdr.Root == 0 {
+	if hdr.Root == 0 && hdr.Level == 0 {
 		keys = k.leaf(b, inline, 0, born, nil, nil, name)
+	} else if hdr.Root == 0 {
+		keys = k.branch(b, inline, 0, int(hdr.Level), born, nil, nil, name)
 	} else {
 		keys = k.tree(b, hdr.Root, -1, born, nil, nil, name)
 	}
@@ -76,7 +78,11 @@ func (k *walker) tree(b *Bucket, ref page.Ref, level int, born page.Commit, lo, 
 	if level == 0 {
 		return k.leaf(b, page.Leaf(page.Body(pg)), no, born, lo, hi, path)
 	}
-	br := page.Branch(page.Body(pg))
+	return k.branch(b, page.Branch(page.Body(pg)), no, level, born, lo, hi, path)
+}
+
+// branch is tree for what the branch br, in page no, refers to.
+func (k *walker) branch(b *Bucket, br page.Branch, no page.No, level int, born page.Commit, lo, hi []byte, path string) (keys uint64) {
 	low := lo
 	for i := range br.Count() {
 		if k.stopped {
@@ -136,7 +142,7 @@ func (k *walker) nested(hdr page.Bucket, cell []byte, born page.Commit, no page.
 	if hdr.Tree >= k.t.nextTree() {
 		k.report(no, path, "tree number %d was not given out yet", hdr.Tree)
 	}
-	k.bucket(hdr, page.Leaf(cell[page.BucketHeaderSize:]), born, path)
+	k.bucket(hdr, cell[page.BucketHeaderSize:], born, path)
 }
 
 // key returns a whole key, or nil after a report.

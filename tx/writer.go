@@ -63,9 +63,9 @@ type writer struct {
 	record   []byte
 	extents  []freelist.Extent
 	sections [5][]byte
-	body     []byte                   // of the root bucket, as it is written
-	root     [page.MaxInlineRoot]byte // the same, as the running function leaves it
-	meta     []byte                   // a block for a meta
+	body     []byte // of the root bucket, as it is written
+	mini     []byte // an inline root on its way to its cell
+	meta     []byte // a block for a meta
 
 	dirtySlots []uint16 // see dirtyEntry.slots
 }

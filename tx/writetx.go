@@ -216,7 +216,7 @@ func (t *Tx) join() (changed bool, err error) {
 			return false, err
 		}
 	}
-	if err := t.root.fold(); err != nil {
+	if err := t.root.fold(true); err != nil {
 		return false, err
 	}
 	t.root.moveIn()
@@ -258,7 +258,7 @@ func (t *Tx) secureSpace(checkpoint bool) error {
 			return nil // single pages fit anywhere, and there is a place for the record
 		}
 	}
-	w.gather(t.root.hdr.Root, t.root.inline)
+	w.gather(t.root.hdr, t.root.inline)
 	before := len(w.taken)
 	w.modest = w.growsNothing()
 	_, err := w.place(append(w.lens, space))

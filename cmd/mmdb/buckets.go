@@ -24,7 +24,8 @@ func newBuckets(a *app) *cobra.Command {
 		Short: "List the buckets with their keys, sequence and root page",
 		Long: `List the buckets of the file, or BUCKET and those nested in it, parents first.
 A nested bucket counts as one key of its parent. The root is the page of the
-bucket's own tree, or "inline" when it is small and lives in its parent's page.`,
+bucket's own tree, or "inline" when it is small and lives in its parent's page
+or, as that of the top level may, in the meta.`,
 		Example: `  mmdb buckets app.mmdb
   mmdb buckets app.mmdb users --depth 1 --json`,
 		Args: between(1, 2),

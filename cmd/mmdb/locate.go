@@ -18,13 +18,20 @@ func locate(tx *mmdb.Tx, path bucketPath, key []byte) (location, error) {
 		return location{}, err
 	}
 	no := b.Root()
-	if no == 0 && len(path) == 0 {
+	switch body, level := b.InlineRoot(); {
+	case no == 0 && level > 0:
+		br := page.Branch(body)
+		i, err := br.Search(key, tx)
+		if err != nil {
+			return location{}, err
+		}
+		no = uint64(br.Child(i).Page())
+	case no == 0 && len(path) == 0:
 		if b.Bucket(key) == nil {
 			return location{}, noKey(path, key)
 		}
 		return location{page: metaPage(tx)}, nil
-	}
-	if no == 0 {
+	case no == 0:
 		last := len(path) - 1
 		w, err := locate(tx, path[:last], path[last])
 		return location{page: w.page}, err

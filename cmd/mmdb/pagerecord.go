@@ -41,6 +41,15 @@ type metaRow struct {
 	Settled    bool   `json:"settled,omitempty"`
 }
 
+// decodeInline decodes the root of a bucket that has no page.
+func decodeInline(b page.Bucket, body []byte, f format) *slotted {
+	kind := page.KindLeaf
+	if b.Level > 0 {
+		kind = page.KindBranch
+	}
+	return decodeSlotted(body, kind, f)
+}
+
 // decodeRecord decodes a commit record and the root bucket, if that is in it.
 func decodeRecord(payload []byte, f format) (row *recordRow, root *slotted, problem string) {
 	var r page.Record
@@ -48,7 +57,7 @@ func decodeRecord(payload []byte, f format) (row *recordRow, root *slotted, prob
 		return nil, nil, err.Error()
 	}
 	if r.Root.Root == 0 {
-		root = decodeSlotted(r.Body, page.KindLeaf, f)
+		root = decodeInline(r.Root, r.Body, f)
 	}
 	return &recordRow{
 		Commit: uint64(r.Commit), Base: uint64(r.Base), PrevPage: uint64(r.Prev.Page), PrevCommit: uint64(r.Prev.Commit),
@@ -77,7 +86,7 @@ func newMetaRow(slot int, b []byte, f format) (row *metaRow, root *slotted) {
 		return &metaRow{Slot: slot, Problem: err.Error()}, nil
 	}
 	if m.Root.Root == 0 {
-		root = decodeSlotted(m.Body.Leaf(), page.KindLeaf, f)
+		root = decodeInline(m.Root, m.Body.Bytes(), f)
 	}
 	return &metaRow{
 		Slot: slot, Version: m.Version, PageSize: m.PageSize, Salt: fmt.Sprintf("%016x", m.Salt),

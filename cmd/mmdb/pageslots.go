@@ -29,6 +29,7 @@ type slotRow struct {
 	Len   uint32  `json:"len,omitempty"`   // bytes in the overflow run
 	Keys  uint64  `json:"keys,omitempty"`  // below a child or in a bucket
 	Tree  uint64  `json:"tree,omitempty"`  // of a bucket
+	Level int     `json:"level,omitempty"` // of the inline root of a bucket, if that is a branch
 }
 
 // decodeSlotted decodes a body that was verified.
@@ -75,6 +76,7 @@ func (r *slotRow) setPayload(kind page.CellKind, payload []byte, f format) {
 	case page.CellBucket:
 		b := page.DecodeBucket(payload)
 		r.Kind, r.Page, r.Keys, r.Tree = "bucket", uint64(b.Root), b.Keys, uint64(b.Tree)
+		r.Level = int(b.Level)
 	}
 }
 
@@ -87,8 +89,11 @@ func (r *slotRow) holds() string {
 		return fmt.Sprintf("%s in the run at page %d", plural(uint64(r.Len), "byte", "bytes"), r.Page)
 	case "bucket":
 		where := "inline"
-		if r.Page != 0 {
+		switch {
+		case r.Page != 0:
 			where = fmt.Sprintf("root page %d", r.Page)
+		case r.Level > 0:
+			where = fmt.Sprintf("root inline, level %d", r.Level)
 		}
 		return fmt.Sprintf("%s, tree %d, %s", where, r.Tree, plural(r.Keys, "key", "keys"))
 	}

@@ -15,8 +15,9 @@ import (
 type treeShape struct {
 	Bucket string      `json:"bucket"`
 	Keys   uint64      `json:"keys"`
-	Depth  int         `json:"depth"`  // 0: the bucket is inline in its parent, or the root in the meta
-	Levels []treeLevel `json:"levels"` // from the root down
+	Depth  int         `json:"depth"`                // 0: the bucket is inline in its parent, or the root in the meta
+	Inline bool        `json:"inlineRoot,omitempty"` // the root, above these levels, is a branch in the parent's page or the meta
+	Levels []treeLevel `json:"levels"`               // of pages, from the root down
 }
 
 // treeLevel sums the pages of one level.
@@ -34,11 +35,11 @@ func newTree(a *app) *cobra.Command {
 		Use:   "tree FILE [BUCKET]",
 		Short: "Show the shape of the trees: pages and fill of each level",
 		Long: `Show for every bucket how many pages each level of its tree has, from the root
-down, and how full they are; a bucket that is stored inside its parent's page,
-or the root in the meta, has no pages. With BUCKET the levels of that bucket's
-own tree: pages, cells (children of a branch, keys of a leaf), fill, and how
-many pages are up to 10 %, 20 %, ... 100 % full. A scan reads the leaves, a get
-one page a level.`,
+down, and how full they are. A small root is inline: it has no page, and stands
+inside the page of the bucket's parent, or that of the top level in the meta.
+With BUCKET the levels of that bucket's own tree: pages, cells (children of a
+branch, keys of a leaf), fill, and how many pages are up to 10 %, 20 %, ...
+100 % full. A scan reads the leaves, a get one page a level.`,
 		Example: `  mmdb tree app.mmdb
   mmdb tree app.mmdb users
   mmdb tree app.mmdb --json`,
@@ -98,8 +99,8 @@ func printShape(w *tabwriter.Writer, s treeShape) error {
 		pages = append(pages, count(l.Pages))
 		fill = append(fill, fmt.Sprintf("%.0f%%", 100*float64(l.Used)/float64(max(l.Capacity, 1))))
 	}
-	if s.Depth == 0 {
-		pages, fill = []string{"inline"}, []string{"-"}
+	if s.Depth == 0 || s.Inline {
+		pages, fill = append([]string{"inline"}, pages...), append([]string{"-"}, fill...)
 	}
 	_, err := fmt.Fprintf(w, "%s\t%s\t%s\t  %s\n", count(s.Keys), strings.Join(pages, " > "), strings.Join(fill, " > "), s.Bucket)
 	return err
@@ -119,6 +120,9 @@ func (a *app) treeOf(tx *mmdb.Tx, path bucketPath) error {
 	if s.Depth == 0 {
 		a.printf("\nIt is stored inside its parent's page.\n")
 		return nil
+	}
+	if s.Inline {
+		a.printf("\nThe root is a branch inside its parent's page.\n")
 	}
 	a.printf("\n")
 	w := a.table()
@@ -143,13 +147,17 @@ func dashCount(n uint64) string {
 // shapeOf walks the pages of one bucket's own tree.
 func shapeOf(tx *mmdb.Tx, path bucketPath, b *mmdb.Bucket) (treeShape, error) {
 	s := treeShape{Bucket: path.String(), Keys: b.Len(), Levels: []treeLevel{}}
-	root := b.Root()
-	if root == 0 {
-		return s, nil
-	}
 	w := treeWalk{tx: tx, salt: tx.Info().Salt, pageSize: tx.Info().PageSize}
-	if err := w.page(root, -1); err != nil {
-		return s, err
+	switch body, level := b.InlineRoot(); {
+	case b.Root() != 0:
+		if err := w.page(b.Root(), -1); err != nil {
+			return s, err
+		}
+	case level > 0:
+		s.Inline = true
+		if err := w.children(page.Branch(body), level); err != nil {
+			return s, err
+		}
 	}
 	for i := len(w.levels) - 1; i >= 0; i-- {
 		s.Levels = append(s.Levels, w.levels[i])
@@ -186,8 +194,13 @@ func (w *treeWalk) page(no uint64, level int) error {
 	}
 	br := page.Branch(page.Body(b))
 	w.add(lv, br.Count(), br.Used(), br.Capacity())
+	return w.children(br, lv)
+}
+
+// children visits the pages that a branch of that level refers to.
+func (w *treeWalk) children(br page.Branch, level int) error {
 	for i := range br.Count() {
-		if err := w.page(uint64(br.Child(i).Page()), lv-1); err != nil {
+		if err := w.page(uint64(br.Child(i).Page()), level-1); err != nil {
 			return err
 		}
 	}
