@@ -12,7 +12,6 @@ import (
 const supported = false
 
 const msyncReachesDevice = false
-const mapsBeyondEnd = false
 
 func (f *File) tryPresence(int, lockMode) error { return ErrUnsupported }
 func (f *File) tryWriter(int, lockMode) error   { return ErrUnsupported }

@@ -160,21 +160,20 @@ func (l Leaf) Item(i int) (key, value []byte, ok bool) {
 }
 
 // A LeafSlot is a slot as loaded, or zero, which none is.
-type LeafSlot uint64
+type LeafSlot slot
 
 // Slot returns slot i, zero if there is none. Slot and Pair are Item in two parts, each short enough to be compiled into a loop.
 func (l Leaf) Slot(i int) LeafSlot {
 	if uint(i) < uint(count(l)) {
-		o := bodyHeader + slotSize*i
-		return LeafSlot(le.Uint64(l[o : o+slotSize : o+slotSize]))
+		return LeafSlot(slotAt(l, i))
 	}
 	return 0
 }
 
 // Pair returns key and value of s where both stand whole in its cell, and nil for all else. A key is never nil.
 func (l Leaf) Pair(s LeafSlot) (key, value []byte) {
-	n := int(s >> 16 & 0xffff) // the length of the key, and flags, which are zero for a CellValue
-	c := int(s & 0xffff)
+	n := int(s >> 16 & 0xffff) // slot.size, written out: Pair must stay short enough
+	c := slot(s).cell()
 	k := c + leafHeader
 	v := k + n
 	if uint(n-1) < slotKeyMask && v <= len(l) {

@@ -47,6 +47,9 @@ type Bucket struct {
 	Tree     Tree   // the bucket's tree number
 }
 
+// HasPages reports whether the bucket's tree has pages of its own: it may have none, or no root page only.
+func (k Bucket) HasPages() bool { return k.Root != 0 || k.Level > 0 }
+
 // Keys and level share a word.
 const (
 	bucketLevelShift = 8 * (offBucketLevel - offBucketKeys)

@@ -73,7 +73,7 @@ func (b *Bucket) addCells(s *BucketStats, l page.Leaf) {
 			b.addRun(s, page.DecodeOverflow(l.Payload(i)))
 		case page.CellBucket:
 			s.Buckets++
-			if h := page.DecodeBucket(l.Payload(i)); h.Root == 0 && h.Level == 0 {
+			if !page.DecodeBucket(l.Payload(i)).HasPages() {
 				s.InlineBuckets++
 			}
 		}

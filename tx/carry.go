@@ -120,7 +120,7 @@ func (b *Bucket) opened(tree page.Tree) *Bucket {
 func (t *Tx) carryPage(no page.No) error {
 	pg := t.raw(no, 1)
 	b := t.root.opened(page.TreeNo(pg))
-	if b == nil || b.hdr.Root == 0 && b.hdr.Level == 0 {
+	if b == nil || !b.hdr.HasPages() {
 		return nil
 	}
 	var p path

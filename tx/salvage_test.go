@@ -62,7 +62,7 @@ func survey(t *testing.T, st *Store) (trees []*placedTree) {
 					h := page.DecodeBucket(l.Payload(i))
 					c := &placedTree{no: h.Tree, parent: p, name: key, cell: at, sequence: h.Sequence, keys: map[string]placedKey{}}
 					trees = append(trees, c)
-					if hasPages(h) {
+					if h.HasPages() {
 						bucket(b.Bucket(whole), c)
 						continue
 					}

@@ -156,15 +156,12 @@ func (s *salvager) hint(tree page.Tree, born page.Commit, l page.Leaf) (any bool
 			continue
 		}
 		any = true
-		if h := page.DecodeBucket(l.Payload(i)); hasPages(h) && s.hints[h.Tree].born <= born {
+		if h := page.DecodeBucket(l.Payload(i)); h.HasPages() && s.hints[h.Tree].born <= born {
 			s.hints[h.Tree] = hint{tree, born}
 		}
 	}
 	return any
 }
-
-// hasPages reports whether the bucket of h has pages of its own.
-func hasPages(h page.Bucket) bool { return h.Root != 0 || h.Level > 0 }
 
 // see notes that something that was current when commit c began, or became so in it, refers to the page at ref. If what stands
 // there now is not younger, it is what was meant, and only commits from c on can have freed it.

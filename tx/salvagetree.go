@@ -76,7 +76,7 @@ func (s *salvager) plan() error {
 // planTree finds the current pages of t: first those that its root leads to, then those in the holes.
 func (s *salvager) planTree(t *salvagedTree) error {
 	switch {
-	case t.known && t.hdr.Root == 0 && t.hdr.Level == 0: // the root bucket
+	case t.known && !t.hdr.HasPages(): // the root bucket
 		s.walkLeaf(t, &salvagedPage{born: t.born, flags: hasBuckets}, t.body)
 	case t.known && t.hdr.Root == 0:
 		s.walkBranch(t, t.body, hole{level: int(t.hdr.Level), born: t.born})
@@ -188,7 +188,7 @@ func (s *salvager) walkLeaf(t *salvagedTree, p *salvagedPage, l page.Leaf) {
 			s.accountRun(page.DecodeOverflow(l.Payload(i)))
 		case page.CellBucket:
 			hdr := page.DecodeBucket(l.Payload(i))
-			if !hasPages(hdr) {
+			if !hdr.HasPages() {
 				continue
 			}
 			if name = bytes.Clone(l.Key(i)); l.Large(i) {

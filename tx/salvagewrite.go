@@ -209,7 +209,7 @@ func (s *salvager) lostFound() string {
 func (w *salvageWriter) writeLeaf(t *salvagedTree, b *Bucket, no page.No, l page.Leaf) error {
 	for i := range l.Count() {
 		payload := l.Payload(i)
-		if l.Kind(i) == page.CellBucket && hasPages(page.DecodeBucket(payload)) {
+		if l.Kind(i) == page.CellBucket && page.DecodeBucket(payload).HasPages() {
 			continue
 		}
 		key := l.Key(i)

@@ -47,7 +47,7 @@ func (k *walker) reportErr(no page.No, path string, err error) {
 func (k *walker) bucket(hdr page.Bucket, inline []byte, born page.Commit, name string) {
 	var keys uint64
 	b := &Bucket{tx: k.t, hdr: hdr, born: born}
-	if hdr.Root == 0 && hdr.Level == 0 {
+	if !hdr.HasPages() {
 		keys = k.leaf(b, inline, 0, born, nil, nil, name)
 	} else if hdr.Root == 0 {
 		keys = k.branch(b, inline, 0, int(hdr.Level), born, nil, nil, name)
