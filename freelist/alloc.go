@@ -15,7 +15,8 @@ import (
 //     those that were looked at, in a large file);
 //   - else units of several pages by best fit (together if they fit together), and
 //     single pages into the longest runs, their addresses ascending;
-//   - short runs are used only when the high water has reached the target (SetTarget);
+//   - short runs are used only when the high water has reached the target (SetTarget), and
+//     where most pages are free first;
 //   - what fits nowhere goes behind the data, in one piece, and raises the high water.
 //
 // The high water never passes limit (0: no limit): then the error is ErrFull, dst
@@ -164,7 +165,7 @@ const (
 )
 
 // takeSingles takes free runs for n single pages: whole ones from the longest downwards, each power of two in the order
-// of the file, and the best fit for the last pages.
+// of the file, or short ones where most is free, and the best fit for the last pages.
 func (a *allocation) takeSingles(n uint64, limit page.No) {
 	l := a.l
 	few := n // short runs that may be used before the high water rises
@@ -225,14 +226,18 @@ func (a *allocation) takeRuns(least, n, most uint64) (taken uint64) {
 		}
 		return taken + a.l.whole[k].take(a, least, n-taken, most, 0)
 	}
-	a.l.free.each(a.from, least, func(e Extent) bool {
+	take := func(e Extent) bool {
 		if e.Len > n-taken || uint64(len(a.runs)-from) == most {
 			return false
 		}
 		taken += e.Len
 		a.runs = append(a.runs, e)
 		return true
-	})
+	}
+	a.l.eachDense(a.from, least, take)
+	if taken == 0 { // there are only some that go beyond their areas
+		a.l.free.each(a.from, least, take)
+	}
 	for _, e := range a.runs[from:] {
 		a.l.free.remove(e)
 	}

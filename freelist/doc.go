@@ -19,9 +19,9 @@
 // # Placement
 //
 // What bounds random writes is how many separate runs reach the device, so Alloc lays a
-// commit out in few: the shortest run that holds it, else the longest ones. SetTarget lets
-// the file grow before short runs are used, and Sparsest names stretches with few pages in
-// use, which a commit can carry along.
+// commit out in few: the shortest run that holds it, else the longest ones, and of short ones
+// those that stand where most pages are free. SetTarget lets the file grow before short runs
+// are used, and Sparsest names stretches with few pages in use, which a commit can carry along.
 //
 // # The reuse rule
 //

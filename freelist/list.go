@@ -43,8 +43,9 @@ type List struct {
 	zone    page.No  // hot pages are put in front of it, others behind
 	hotRuns []Extent // buffer of Alloc
 
-	runs []Extent // buffer of Alloc
-	hand page.No  // how many chunks Sparsest has looked at
+	runs  []Extent // buffer of Alloc
+	areas []area   // buffer of eachDense
+	hand  page.No  // how many chunks Sparsest has looked at
 
 	near   runCache           // for small allocations: where they may fit as a whole
 	whole  [runSizes]runCache // and the longest runs of each power of two, the first ones last

@@ -89,8 +89,12 @@ func (w *runWalk) group(g *group, p page.No) {
 	if skip == 0 && w.least > 1 && w.ends(p, groupPages, g.summary()) {
 		return
 	}
-	p += skip
-	for _, x := range g.words[skip/wordPages:] {
+	w.words(g.words[skip/wordPages:], p+skip)
+}
+
+// words tells of the runs in the bits of words, of which the first page is p.
+func (w *runWalk) words(words []uint64, p page.No) {
+	for _, x := range words {
 		if x == ^uint64(0) {
 			w.add(p, wordPages)
 			x = 0
