@@ -36,6 +36,7 @@ type Crowd struct {
 	mu      sync.Mutex
 	rng     *rand.Rand // of pauses
 	open    bool
+	closing bool     // all clients have ended
 	all     []*Model // the states of the trace
 	first   int      // the id of the empty database
 	ids     []int    // of each id from the first, its state: the functions of lost commits have theirs too, and their ids come again
@@ -98,10 +99,13 @@ func (c *Crowd) session(number uint64) error {
 	}
 	wg.Wait()
 	c.largest = max(c.largest, int(db.Stats().LargestGroup))
+	c.mu.Lock()
+	c.closing = true
+	c.mu.Unlock()
 	err = db.Close()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.open = false
+	c.open, c.closing = false, false
 	switch {
 	case c.err != nil:
 		return c.err
@@ -109,10 +113,12 @@ func (c *Crowd) session(number uint64) error {
 		return fmt.Errorf("close: %w", err)
 	case c.broken:
 		return nil
-	case c.kept != c.metas[len(c.metas)-1]:
-		return mismatch("all functions have ended, %d was promised, and %d was the last", c.kept, c.metas[len(c.metas)-1])
 	}
-	c.acked = c.kept
+	newest := c.metas[len(c.metas)-1]
+	if c.ids[c.kept] != c.ids[newest] {
+		return mismatch("all functions have ended, %d was promised, and %d was the last", c.kept, newest)
+	}
+	c.kept, c.acked = newest, newest
 	c.mark()
 	return nil
 }
@@ -202,10 +208,13 @@ func (c *Crowd) seam(op mmapfile.Op, do func(mmapfile.Op) (int, error)) (int, er
 }
 
 // meta notes that a meta is about to be written. Its base is one that the database knows to be durable, which is a promise too; a commit whose
-// pages were flushed before has itself as its base.
+// pages were flushed before has itself as its base. Close may make a commit of its own, with a checkpoint.
 func (c *Crowd) meta(b []byte) {
 	id := int(binary.LittleEndian.Uint64(b[metaCommit:])) - c.first
 	base := int(binary.LittleEndian.Uint64(b[metaBase:])) - c.first
+	if newest := c.metas[len(c.metas)-1]; c.closing && id == newest+1 { // it changes nothing
+		c.ids = append(c.ids[:id], c.ids[newest])
+	}
 	switch {
 	case id >= len(c.ids):
 		if c.err == nil {

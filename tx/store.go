@@ -304,6 +304,7 @@ func (st *Store) Close() error {
 	}
 	st.syncer.end()
 	st.drain()
+	failed := st.endChain()
 	st.closed = true
 	st.closing.Store(true)
 	st.published.Store(nil)
@@ -325,7 +326,7 @@ func (st *Store) Close() error {
 	}
 	st.waitIdle() // for a Sync
 	err := st.closeState()
-	return firstError(handed, err, st.release())
+	return firstError(failed, handed, err, st.release())
 }
 
 // closeEvery is how often Close looks for readers: the last one may have ended without a word, just when Close began.
