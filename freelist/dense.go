@@ -55,7 +55,7 @@ func (a area) first() page.No { return maxPages - page.No(a&(1<<areaShift-1)) }
 func (s *pageSet) densest(from page.No, n uint64, dst []area) []area {
 	for i := uint64(from) / blockPages; i < uint64(len(s.blocks)) && len(dst) < areaMost; i++ {
 		b := s.blocks[i]
-		if b == nil || b.pages == 0 {
+		if b == nil || b.pages == 0 || n > 1 && uint64(b.summary().longest) < n {
 			continue
 		}
 		for k := range b.used {
