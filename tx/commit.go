@@ -174,12 +174,21 @@ func (w *writer) checkpointDue(lazy bool) bool {
 	if lazy && w.st.window.base() != w.tip.meta.Commit {
 		return w.chainPages >= chainMax
 	}
+	return w.chainPages >= w.chainDue()
+}
+
+// chainDue returns with how many pages the chain is due to end.
+func (w *writer) chainDue() uint64 {
 	due := max(chainMin, chainFactor*w.space.CheckpointBound(len(w.freed))>>w.st.shift)
 	if m := w.st.opts.MaxSize; m > 0 {
 		due = min(due, max(chainFew, int(m>>w.st.shift/chainShare)))
 	}
-	return w.chainPages >= uint64(min(due, chainMax))
+	return uint64(min(due, chainMax))
 }
+
+// overdue reports whether a lazy commit is to be made durable for the sake of a checkpoint: in a database with a maximum size
+// the records would take the pages that are kept for commits that grow nothing.
+func (w *writer) overdue() bool { return w.st.opts.MaxSize > 0 && w.chainPages >= 2*w.chainDue() }
 
 // endFreed adds to what the commit frees the records that a checkpoint makes superfluous, puts the list in order and
 // encodes it.

@@ -33,7 +33,8 @@ func (d Durability) String() string {
 }
 
 // SetDurability says how t commits, in place of Options.Durability. A Lazy transaction whose commit is shared with a Durable
-// one, or that is too large for it (16 MiB, or spilled), is made durable. It has no effect in a read transaction.
+// one, or that is too large for it (16 MiB, or spilled), is made durable, and so is now and then one
+// in a database with Options.MaxSize, which would run out of space for their records. It has no effect in a read transaction.
 func (t *Tx) SetDurability(d Durability) { t.durability = d }
 
 // A Lazy commit writes all that a durable one does, its meta too, but does not flush. The commits since the newest durable one

@@ -42,3 +42,21 @@ func TestSmallUpdatesSucceedInAFullDatabase(t *testing.T) {
 		checkStore(t, st)
 	}
 }
+
+// Records of lazy commits do not take the pages that are kept for updates that grow nothing. What such an update waits for is a flush, after
+// which it still is a lazy commit: a checkpoint then would free nothing, and there must be one at last.
+func TestRecordsOfLazyCommitsStayFew(t *testing.T) {
+	st, _ := lazyStore(t, Options{MaxSize: 400 * 4096})
+	noError(t, putKeys(st, 0, 50))
+	var err error
+	for i := 0; err == nil; i++ {
+		err = putLarge(st, fmt.Sprint(i), 40_000)
+	}
+	wantError(t, err, ErrMaxSizeReached)
+	for i := range 1000 {
+		noError(t, putKeys(st, i%50, i%50+1))
+		if n, due := st.w.chainPages, st.w.chainDue(); n > 2*due+1 {
+			t.Fatalf("commit %d: a chain of %d pages, %d are due", i, n, due)
+		}
+	}
+}

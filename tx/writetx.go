@@ -224,7 +224,8 @@ func (t *Tx) join() (changed bool, err error) {
 		return false, nil
 	}
 	g := w.group
-	checkpoint := w.checkpointDue(t.durability != Durable && (g == nil || !g.durable))
+	durable := t.durability == Durable || g != nil && g.durable || w.overdue()
+	checkpoint := w.checkpointDue(!durable)
 	if err := t.secureSpace(checkpoint); err != nil {
 		return false, err
 	}
@@ -234,7 +235,7 @@ func (t *Tx) join() (changed bool, err error) {
 	g.size++
 	g.last, g.root, g.checkpoint = t.commit, t.root.hdr, checkpoint
 	g.body = g.buf[:copy(g.buf[:], t.root.inline)]
-	g.durable = g.durable || t.durability == Durable
+	g.durable = durable
 	g.reserve = g.reserve || w.limit() > 0 && w.growsNothing()
 	w.group = g
 	w.dirty.keepChanges()
@@ -271,13 +272,18 @@ func (t *Tx) secureSpace(checkpoint bool) error {
 	return nil
 }
 
+// fewWritten is how many pages a function may write that may be one more than it frees, and counts as one that grows nothing: a put that
+// splits a leaf. Larger ones would take the pages that are kept for others one at a time.
+const fewWritten = 8
+
 // growsNothing reports whether the running function frees as many pages as it makes the open group write.
 func (w *writer) growsNothing() bool {
-	freed := int64(1) // for the commit record
+	freed := int64(0)
 	for _, p := range w.freed[w.mark.freed:] {
 		freed += int64(p.Len)
 	}
-	return !w.spilled && (w.dirty.used()-w.mark.dirty)>>w.st.shift <= freed
+	written := (w.dirty.used() - w.mark.dirty) >> w.st.shift
+	return !w.spilled && (written <= freed || written <= min(fewWritten, freed+1))
 }
 
 // bothErrors joins the error of a function and the one of the state that it has read.
