@@ -30,7 +30,7 @@ var bugs = []struct {
 	{"adopt without rewriting", tx.BugAdoptUnwritten, huntOperations, true},
 	{"write the newest meta slot", tx.BugWrongSlot, huntRot, false},
 	{"cut below an older high water", tx.BugCutEarly, huntRotShrinking, false},
-	{"no checksum of commit records", tx.BugTrustRecord, rotRecords, false},
+	{"no checksum of commit records", tx.BugTrustRecord, huntRotRecords, false},
 	{"do not put the slot back", tx.BugNoPutBack, huntFaults, false},
 	{"one flush for a large commit", tx.BugOneFlushSpill, huntTwoPhase, true},
 	{"no flush of the directory", tx.BugNoDirSync, huntCreation, true},
@@ -62,6 +62,15 @@ func huntRot(t *testing.T, o mmdb.Options) (int, error) {
 }
 
 func huntRotShrinking(t *testing.T, o mmdb.Options) (int, error) { return rotCommits(t, o, shrinking) }
+
+// huntRotRecords takes several files: what a changed bit of a free list gives away is not always needed, or is found to be impossible.
+func huntRotRecords(t *testing.T, o mmdb.Options) (images int, found error) {
+	for seed := uint64(20); seed < 40 && found == nil; seed++ {
+		n, err := rotRecords(t, o, seed)
+		images, found = images+n, err
+	}
+	return images, found
+}
 
 func huntTwoPhase(t *testing.T, o mmdb.Options) (int, error) {
 	o.TwoPhase = true
