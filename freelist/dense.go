@@ -32,24 +32,19 @@ func (l *List) eachDense(from page.No, n uint64, yield func(Extent) bool) {
 	w := runWalk{least: n, yield: yield}
 	l.areas = l.free.densest(from, n, l.areas[:0])
 	for _, a := range l.areas {
-		first := max(a.first(), from)
-		words := l.free.words(first, a.first()+areaPages)
-		w.words(words, first)
+		first := max(a.first, from)
+		w.words(l.free.words(first, a.first+areaPages), first)
 		if w.flush(); w.done {
 			return
 		}
 	}
 }
 
-// An area is a part of the file with its free pages: their number above, and below it the first page, from the end of all pages, so
-// that greater ones are taken first.
-type area uint64
-
-const areaShift = 48
-
-func newArea(p page.No, free int) area { return area(free)<<areaShift | area(maxPages-p) }
-
-func (a area) first() page.No { return maxPages - page.No(a&(1<<areaShift-1)) }
+// An area is a part of the file, with the number of its free pages.
+type area struct {
+	first page.No
+	free  int
+}
 
 // densest appends the first areas with a run of at least n pages, and more of them perhaps, to dst, in the order in which they are used.
 func (s *pageSet) densest(from page.No, n uint64, dst []area) []area {
@@ -69,12 +64,12 @@ func (s *pageSet) densest(from page.No, n uint64, dst []area) []area {
 					free += bits.OnesCount64(x)
 				}
 				if first := p + page.No(at)*wordPages; uint64(free) >= n && first+areaPages > from {
-					dst = append(dst, newArea(first, free))
+					dst = append(dst, area{first, free})
 				}
 			}
 		}
 	}
-	slices.SortFunc(dst, func(a, b area) int { return cmp.Compare(b, a) })
+	slices.SortFunc(dst, func(a, b area) int { return cmp.Or(cmp.Compare(b.free, a.free), cmp.Compare(a.first, b.first)) })
 	return dst
 }
 

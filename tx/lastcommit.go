@@ -2,8 +2,8 @@ package tx
 
 import "context"
 
-// The first write after an open reads the chain of commit records back to the last checkpoint. Lazy commits make it long: for a thousand
-// commits of a thousand puts that takes 120 ms, for a checkpoint less than one. So a process that has written and closes the
+// The first write after an open reads the chain of commit records back to the last checkpoint. Lazy commits make it long: after a thousand
+// commits of a thousand puts that write takes 120 ms, after a checkpoint one or two. So a process that has written and closes the
 // database ends a chain of endedChain pages or more with a commit that changes nothing and has a checkpoint for its record.
 const endedChain = 64
 
