@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -45,6 +46,23 @@ func TestPlanComparesTwoBuilds(t *testing.T) {
 	}
 }
 
+func TestPlanMeasuresSeveralSizes(t *testing.T) {
+	f := flags()
+	f.engines, f.growth = []string{"mmdb", "bbolt"}, []int{2000, 3000}
+	p, err := f.plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range p.Contenders {
+		got = append(got, fmt.Sprint(c.Label, " ", c.Engine.Name, " ", c.Items))
+	}
+	want := []string{"mmdb mmdb 0", "bbolt bbolt 0", "mmdb@2000 mmdb 2000", "bbolt@2000 bbolt 2000", "mmdb@3000 mmdb 3000", "bbolt@3000 bbolt 3000"}
+	if !slices.Equal(got, want) {
+		t.Errorf("contenders %q, want %q", got, want)
+	}
+}
+
 func TestPlanRefusals(t *testing.T) {
 	for name, spoil := range map[string]func(*runFlags){
 		"engine":   func(f *runFlags) { f.engines = []string{"none"} },
@@ -53,6 +71,7 @@ func TestPlanRefusals(t *testing.T) {
 		"base":     func(f *runFlags) { f.base = "none" },
 		"against":  func(f *runFlags) { f.against = []string{"none"} },
 		"items":    func(f *runFlags) { f.config.N = 1 },
+		"growth":   func(f *runFlags) { f.growth = []int{1000, 1} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := flags()

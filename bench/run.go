@@ -21,6 +21,7 @@ import (
 type runFlags struct {
 	engines, workloads, skip []string
 	against                  []string
+	growth                   []int
 	folder, json             string
 	repeat                   int
 	sequential, cold         bool
@@ -43,6 +44,7 @@ func runCommand() *cobra.Command {
 	flags.StringSliceVar(&f.skip, "skip", nil, "workloads or groups to leave out")
 	flags.StringSliceVar(&f.against, "against", nil, "LABEL=PROGRAM: also measure mmdb as built into another build of this program, under this label")
 	flags.IntVarP(&f.config.N, "n", "n", 1_000_000, "items of the loaded store; all counts scale with it")
+	flags.IntSliceVar(&f.growth, "growth", nil, "also measure every engine with so many items, as ENGINE@ITEMS (numbers, separated by commas)")
 	flags.IntVar(&f.config.ValueSize, "value", 100, "bytes of a value")
 	flags.IntVarP(&f.repeat, "repeat", "r", 5, "measurements of each figure")
 	flags.DurationVar(&f.config.Limit, "limit", 2*time.Second, "longest time for loops of single puts and of reads from a device")
@@ -87,7 +89,7 @@ func (f *runFlags) run(cmd *cobra.Command) error {
 
 // plan makes a plan of the flags.
 func (f *runFlags) plan() (p runner.Plan, err error) {
-	if f.config.N < 100 || f.config.ValueSize < 1 || f.repeat < 1 {
+	if slices.Min(append([]int{f.config.N}, f.growth...)) < 100 || f.config.ValueSize < 1 || f.repeat < 1 {
 		return p, errors.New("at least 100 items, values of a byte, and one repetition")
 	}
 	p = runner.Plan{Repeat: f.repeat, Folder: f.folder, Sequential: f.sequential, Config: f.config}
@@ -124,6 +126,13 @@ func (f *runFlags) plan() (p runner.Plan, err error) {
 		e, _ := engine.Named("mmdb")
 		e.Settings += "; built into " + filepath.Base(other)
 		p.Contenders = append(p.Contenders, runner.Contender{Label: label, Engine: e, Program: other})
+	}
+	first := p.Contenders
+	for _, n := range f.growth {
+		for _, c := range first {
+			c.Label, c.Items = fmt.Sprintf("%s@%d", c.Label, n), n
+			p.Contenders = append(p.Contenders, c)
+		}
 	}
 	if !slices.ContainsFunc(p.Contenders, func(c runner.Contender) bool { return c.Label == f.base }) {
 		return p, fmt.Errorf("--base %q is not among the engines", f.base)

@@ -19,6 +19,7 @@ type Contender struct {
 	Label   string
 	Engine  engine.Engine
 	Program string
+	Items   int // in place of Config.N, if not zero
 }
 
 // Plan is what to measure.
@@ -102,8 +103,7 @@ func summary(metrics []workload.Metric) string {
 
 // measure makes one measurement in a folder of its own.
 func (r *run) measure(w workload.Workload, c Contender) (reply Reply, err error) {
-	q := Request{Engine: c.Engine.Name, Workload: w.Name, Config: r.Config}
-	q.Config.Scratch = r.scratch
+	q := Request{Engine: c.Engine.Name, Workload: w.Name, Config: r.config(c)}
 	if w.Start == workload.Shared {
 		if q.Config.Dir, err = r.load(c); err != nil {
 			return reply, err
@@ -126,12 +126,25 @@ func (r *run) measure(w workload.Workload, c Contender) (reply Reply, err error)
 	return ask(c.Program, q)
 }
 
+// config returns what c is measured with, but for the folder of the store.
+func (r *run) config(c Contender) workload.Config {
+	config := r.Config
+	config.Scratch = r.scratch
+	if c.Items != 0 {
+		config.N = c.Items
+	}
+	return config
+}
+
 // load returns the folder of the loaded store of c's engine, which is made when it is first needed.
 func (r *run) load(c Contender) (dir string, err error) {
 	label := c.Label
 	loader := c.Engine
 	if name := c.Engine.Files(); name != c.Engine.Name {
-		label = name
+		label = fmt.Sprintf("%s@%d", name, c.Items)
+		if c.Items == 0 {
+			label = name
+		}
 		loader, _ = engine.Named(name)
 	}
 	if dir := r.loaded[label]; dir != "" {
@@ -140,8 +153,8 @@ func (r *run) load(c Contender) (dir string, err error) {
 	if dir, err = os.MkdirTemp(r.work, "loaded-"); err != nil {
 		return "", err
 	}
-	q := Request{Engine: loader.Name, Sequential: r.Sequential, Config: r.Config}
-	q.Config.Dir, q.Config.Scratch = dir, r.scratch
+	q := Request{Engine: loader.Name, Sequential: r.Sequential, Config: r.config(c)}
+	q.Config.Dir = dir
 	start := time.Now()
 	reply, err := ask(c.Program, q)
 	if err == nil && reply.Unavailable != "" {
@@ -150,7 +163,7 @@ func (r *run) load(c Contender) (dir string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("load: %w", err)
 	}
-	fmt.Fprintf(r.Progress, "loaded %d items into %s (%.1f s)\n", r.Config.N, label, time.Since(start).Seconds())
+	fmt.Fprintf(r.Progress, "loaded %d items into %s (%.1f s)\n", q.Config.N, label, time.Since(start).Seconds())
 	r.loaded[label] = dir
 	return dir, nil
 }

@@ -67,6 +67,33 @@ func TestMeasurementsAreInterleaved(t *testing.T) {
 	}
 }
 
+// Each size has a loaded store of its own, which engines with the same files share.
+func TestSizesHaveStoresOfTheirOwn(t *testing.T) {
+	p, progress := plan(t, []string{"mmdb", "mmdb-writes"}, "put-noflush")
+	for _, c := range p.Contenders {
+		c.Label, c.Items = c.Label+"@3000", 3000
+		p.Contenders = append(p.Contenders, c)
+	}
+	results, err := p.Run()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range results {
+		if len(r.Values) != 2 {
+			t.Errorf("%s of %s: %v", r.Row(), r.Engine, r.Values)
+		}
+	}
+	var loads []string
+	for line := range strings.Lines(progress.String()) {
+		if f := strings.Fields(line); f[0] == "loaded" {
+			loads = append(loads, f[1]+" "+f[4])
+		}
+	}
+	if got := strings.Join(loads, ", "); got != "1000 mmdb, 3000 mmdb@3000" {
+		t.Errorf("loaded: %s", got)
+	}
+}
+
 // The engine "lame" can do nothing.
 func init() {
 	engine.Register(engine.Engine{Name: "lame", Open: func(string, engine.Options) (engine.Store, error) { return nil, engine.ErrUnavailable }})
