@@ -88,11 +88,10 @@ func insertItems(s engine.Session, m *model, live, dead *pool, count int, versio
 
 // deleteChurn keeps a tenth of the items out, so that there are random ones to insert.
 func (v *env) deleteChurn() error {
-	s, err := v.open(engine.NoFlush)
+	s, m, err := v.openLoaded(engine.NoFlush)
 	if err != nil {
 		return err
 	}
-	m := newModel(v.N, v.N, v.ValueSize)
 	rnd := &random{v.Seed}
 	live, dead := &pool{permutation(v.N, v.Seed), rnd}, &pool{rnd: rnd}
 	size := min(churnItems, max(1, v.N/20))
@@ -122,7 +121,7 @@ func (v *env) deleteChurn() error {
 
 // churn replaces items, if asked under the eyes of an old reader.
 func (v *env) churn(withReader bool) error {
-	s, err := v.open(engine.NoFlush)
+	s, m, err := v.openLoaded(engine.NoFlush)
 	if err != nil {
 		return err
 	}
@@ -132,7 +131,6 @@ func (v *env) churn(withReader bool) error {
 	} else {
 		reader <- nil
 	}
-	m := newModel(v.N, v.N, v.ValueSize)
 	err = v.replaceItems("", m, 1, batch, v.atLeast(10, 10*batch), false)
 	close(end)
 	if err := errors.Join(err, <-reader); err != nil {
@@ -243,6 +241,9 @@ func (v *env) aged() error {
 	}
 	s, err := v.open(engine.Durable)
 	if err != nil {
+		return err
+	}
+	if err := m.check(s); err != nil { // as openLoaded does
 		return err
 	}
 	v.Seed++

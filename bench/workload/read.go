@@ -39,11 +39,8 @@ func (v *env) read(run func(*env, engine.Session) error) error {
 	if v.engine.Native {
 		return v.native()
 	}
-	s, err := v.open(engine.Durable)
+	s, _, err := v.openLoaded(engine.Durable)
 	if err != nil {
-		return err
-	}
-	if err := newModel(v.N, v.N, v.ValueSize).check(s); err != nil {
 		return err
 	}
 	return run(v, s)

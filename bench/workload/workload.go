@@ -131,6 +131,17 @@ func (v *env) open(d engine.Durability) (engine.Session, error) {
 	return v.store.Session(), nil
 }
 
+// openLoaded opens the loaded store, or a copy of it, and reads all of it once: what is measured is not the first second after an
+// open, in which every page is new to the process. It returns the model too.
+func (v *env) openLoaded(d engine.Durability) (engine.Session, *model, error) {
+	s, err := v.open(d)
+	if err != nil {
+		return nil, nil, err
+	}
+	m := newModel(v.N, v.N, v.ValueSize)
+	return s, m, m.check(s)
+}
+
 // close closes the store.
 func (v *env) close() error {
 	st := v.store

@@ -29,11 +29,10 @@ func addWrites() {
 
 // puts measures transactions that replace size random items each, by several goroutines. It ends after Limit.
 func (v *env) puts(d engine.Durability, goroutines, size, transactions int) error {
-	s, err := v.open(d)
+	s, m, err := v.openLoaded(d)
 	if err != nil {
 		return err
 	}
-	m := newModel(v.N, v.N, v.ValueSize)
 	if err := v.replaceItems("", m, goroutines, size, transactions, true); err != nil {
 		return err
 	}
