@@ -1,6 +1,7 @@
 package tx
 
 import (
+	"context"
 	"os"
 	"testing"
 )
@@ -19,6 +20,9 @@ func TestProcessesTellWhatEachHasDone(t *testing.T) {
 	}
 	old, err := b.Begin(false)
 	noError(t, err)
+	b.mu.Lock() // while processes write in turns, none keeps the writer's byte
+	noError(t, b.takeRole(context.Background()))
+	b.mu.Unlock()
 	for _, st := range []*Store{a, b} {
 		list, err := st.Processes()
 		noError(t, err)

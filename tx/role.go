@@ -4,24 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
+	"mmdb/mmapfile"
 	"mmdb/page"
 )
 
 // One process at a time writes: the one that holds the writer's byte of the database file. It keeps the byte while it has something to
 // publish, and as long as nobody else wants it. Who waits takes a number in the lock file, and says there that somebody
-// waits; the holder hands over when it has nothing under way, or after roleTime. Waiting processes take their turns in order.
+// waits; the holder hands over when it has nothing under way, or after roleTime. Waiting processes take their turns in order. While
+// processes write in turns, each gives the byte back as soon as it has nothing under way: nobody has to wait for a holder to notice.
 //
-// Who takes the byte after another process reads the file's state anew, as an open does. The lock file says whether the
-// last holder left it clean. If it died, its newest commit is adopted first (I5), as recovery does: readers of what was
+// Who takes the byte after another process reads the metas anew, as an open does, and what has changed in the free list. The lock file says
+// whether the last holder left it clean. If it died, its newest commit is adopted first (I5), as recovery does: readers of what was
 // published go on meanwhile.
 type role struct {
-	held   bool
-	turn   uint64    // the number of the turn in which this process wrote last
-	since  time.Time // when the turn began
-	wrote  bool      // this process has had a turn
-	reaped time.Time // when dead processes were looked for
+	held    bool
+	watched bool                      // watchRole runs
+	turn    uint64                    // the number of the turn in which this process wrote last
+	since   time.Time                 // when the turn began
+	wrote   bool                      // this process has had a turn
+	others  atomic.Pointer[time.Time] // when a turn began that followed one of another process
+	reaped  time.Time                 // when dead processes were looked for
 }
 
 const (
@@ -31,6 +36,12 @@ const (
 	// back unasked: a reader without a lock file can't ask.
 	roleTick = 2 * time.Millisecond
 	roleIdle = 10
+	// roleMixed is how long after a turn of another process each turn is as short as can be, and roleLazy how long it is if that takes a flush
+	// that would not be needed otherwise.
+	roleMixed = 20 * time.Millisecond
+	roleLazy  = 2 * time.Millisecond
+	// roleLook is how often at most a process that waits looks whether the byte is free.
+	roleLook = 10 * time.Microsecond
 	// roleFree is how long the byte may be free before who waits does not wait for its turn any more: the process that is next is stopped.
 	roleFree = 10 * time.Millisecond
 	// reapTime is how often dead processes are looked for.
@@ -56,7 +67,10 @@ func (st *Store) takeRole(ctx context.Context) (err error) {
 		return err
 	}
 	r.held, r.wrote, r.since = true, true, time.Now()
-	go st.watchRole(r.turn)
+	if !r.watched {
+		r.watched = true
+		go st.watchRole()
+	}
 	return nil
 }
 
@@ -72,7 +86,7 @@ func (st *Store) waitRole(ctx context.Context) error {
 	number[0].Store(lf.words[atTicket].Add(1))
 	defer number[0].Store(0)
 	var free time.Time // since when the byte is not held
-	for pause := 20 * time.Microsecond; ; pause = min(2*pause, time.Millisecond) {
+	for began := time.Now(); ; {
 		lf.words[atWant].Store(1)
 		mine := lf.isNext(number[0].Load())
 		if !mine {
@@ -94,7 +108,8 @@ func (st *Store) waitRole(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := sleep(ctx, pause); err != nil {
+		// The longer it takes, the longer it may still take: commits take tens of microseconds, those of a holder that sleeps much more.
+		if err := sleep(ctx, min(max(time.Since(began)/8, roleLook), time.Millisecond)); err != nil {
 			return err
 		}
 	}
@@ -102,6 +117,10 @@ func (st *Store) waitRole(ctx context.Context) error {
 
 // sleep waits for d, or gives up when ctx ends.
 func sleep(ctx context.Context, d time.Duration) error {
+	if d < time.Millisecond {
+		mmapfile.Pause(d)
+		return ctx.Err()
+	}
 	if ctx.Done() == nil {
 		time.Sleep(d)
 		return nil
@@ -143,6 +162,8 @@ func (st *Store) beginTurn() error {
 			return err
 		}
 	case turn != r.turn+1:
+		now := time.Now()
+		r.others.Store(&now)
 		if err := st.reload(); err != nil {
 			return err
 		}
@@ -186,7 +207,11 @@ func (st *Store) reload() error {
 		w.slots[c.slot] = metaSlot{valid: true, meta: c.meta}
 	}
 	w.marked = len(all) < page.MetaSlots || !all[0].meta.Settled
-	w.fileSize, w.space, w.chain = size, nil, nil
+	w.fileSize = size
+	if w.space != nil {
+		w.lastTurn = lastTurn{w.space, w.chain}
+	}
+	w.space, w.chain = nil, nil
 	return nil
 }
 
@@ -230,7 +255,7 @@ func (st *Store) takeOver() error {
 			return err
 		}
 	}
-	st.w.space, st.w.chain = nil, nil
+	st.w.space, st.w.chain, st.w.lastTurn = nil, nil, lastTurn{}
 	return st.continueFrom()
 }
 
@@ -271,15 +296,30 @@ func (st *Store) handOver() error {
 	return st.giveRole()
 }
 
-// offerRole gives the byte to a process that waits, if nobody here does. The caller has ended a write transaction.
+// mixed reports whether another process has had a turn in the last d.
+func (r *role) mixed(d time.Duration) bool {
+	at := r.others.Load()
+	return at != nil && time.Since(*at) < d
+}
+
+// offerRole gives the byte to a process that waits, or may come soon, if nobody here does. The caller has ended a write transaction.
 func (st *Store) offerRole() {
-	if st.lockFile() == nil || st.queued.Load() > 0 || !st.roleWanted() || !st.mu.TryLock() {
+	if st.lockFile() == nil || st.queued.Load() > 0 || !st.role.mixed(roleMixed) && !st.roleWanted() || !st.mu.TryLock() {
 		return
 	}
 	defer st.mu.Unlock()
-	if st.role.held && !st.closed && st.quiet() {
+	if !st.role.held || st.closed || !st.quiet() {
+		return
+	}
+	if !st.lazyPending() || st.role.mixed(roleLazy) || st.roleWanted() {
 		st.noteRole(st.giveRole())
 	}
+}
+
+// lazyPending reports whether there are commits that are not durable: to give the byte back takes a flush then. The caller holds the
+// writer lock.
+func (st *Store) lazyPending() bool {
+	return st.w.tip != nil && st.window.base() < st.w.tip.meta.Commit
 }
 
 // noteRole logs an error of giving the byte back, which nobody else can see.
@@ -289,8 +329,9 @@ func (st *Store) noteRole(err error) {
 	}
 }
 
-// watchRole gives the byte back when this process has nothing to write in its turn and another one waits, or some time has passed.
-func (st *Store) watchRole(turn uint64) {
+// watchRole gives the byte back when this process has nothing to write in its turn and another one waits, or some time has passed. It ends some
+// time after the turn.
+func (st *Store) watchRole() {
 	commits, idle := st.counts.commits.Load(), 0
 	for {
 		time.Sleep(roleTick)
@@ -301,12 +342,13 @@ func (st *Store) watchRole(turn uint64) {
 		if !st.mu.TryLock() {
 			continue
 		}
-		if !st.role.held || st.role.turn != turn || st.closed {
+		r := &st.role
+		if st.closed || !r.held && idle >= roleIdle {
+			r.watched = false
 			st.mu.Unlock()
 			return
 		}
-		lazy := st.w.tip != nil && st.window.base() < st.w.tip.meta.Commit
-		if st.quiet() && (idle >= roleIdle && !lazy || st.queued.Load() == 0 && st.roleWanted()) {
+		if r.held && st.quiet() && (idle >= roleIdle && !st.lazyPending() || st.queued.Load() == 0 && st.roleWanted()) {
 			st.noteRole(st.giveRole())
 		}
 		st.mu.Unlock()

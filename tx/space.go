@@ -10,9 +10,12 @@ import (
 // loadSpace reads the free list as of commit m. It is done by the first write transaction, so that a reader's open does
 // not pay for it.
 func (w *writer) loadSpace(m *page.Meta) error {
-	space, links, err := w.st.replayChain(m, w.st.mapping.Data())
-	if err != nil {
-		return err
+	space, links := w.resume(m)
+	if space == nil {
+		var err error
+		if space, links, err = w.st.replayChain(m, w.st.mapping.Data()); err != nil {
+			return err
+		}
 	}
 	w.chain, w.chainPages = links, 1
 	for _, l := range links[1:] {
@@ -27,6 +30,45 @@ func (w *writer) loadSpace(m *page.Meta) error {
 	w.space = space
 	w.countSpace()
 	return nil
+}
+
+// A lastTurn is what the writer knew at the end of this process's last turn: the free list, and the chain of records that it comes from.
+type lastTurn struct {
+	space *freelist.List
+	chain []page.Link
+}
+
+// resume brings the free list of the last turn up to commit m, by the records of what other processes have committed since, and returns it with the
+// chain. It returns nil where the chain is to be read as a whole: there was no such turn, one of the commits is a checkpoint, or
+// something is wrong, which that will tell.
+func (w *writer) resume(m *page.Meta) (*freelist.List, []page.Link) {
+	k := w.lastTurn
+	w.lastTurn = lastTurn{}
+	if k.space == nil {
+		return nil, nil
+	}
+	last, data := k.chain[len(k.chain)-1], w.st.mapping.Data()
+	var recs []page.Record
+	var links []page.Link
+	for link := m.Record; link != last; {
+		rec, err := w.st.readRecord(data, link, m.HighWater)
+		if err != nil || rec.Checkpoint || rec.Prev.Commit < last.Commit || rec.Prev.Commit >= link.Commit {
+			return nil, nil
+		}
+		recs, links = append(recs, rec), append(links, link)
+		link = rec.Prev
+	}
+	for i := range slices.Backward(recs) {
+		if w.st.replay(k.space, &recs[i], links[i]) != nil {
+			return nil, nil
+		}
+	}
+	if m.HighWater > k.space.HighWater() && k.space.SetHighWater(m.HighWater) != nil { // see replayChain
+		return nil, nil
+	}
+	slices.Reverse(links)
+	w.resumed++
+	return k.space, append(k.chain, links...)
 }
 
 // countSpace keeps the figures of the free list for Stats.

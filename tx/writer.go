@@ -17,6 +17,8 @@ type writer struct {
 	// The state of the file, as of the newest sealed commit.
 	tip        *snapshot      // that commit: published, or on its way
 	space      *freelist.List // nil until the first write transaction
+	lastTurn   lastTurn       // while space is nil
+	resumed    int            // so often it served
 	chain      []page.Link    // commit records since the last checkpoint, that one first
 	chainPages uint64         // their pages, where the checkpoint counts as one
 	cuts       []page.Commit  // the commits before checkpoints, see needRecords
