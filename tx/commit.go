@@ -296,7 +296,7 @@ func (w *writer) writeRecord(rec *page.Record, no page.No, space uint32) (page.L
 	if err := w.batch.flush(); err != nil {
 		return page.Link{}, err
 	}
-	w.st.verified.set(no)
+	w.st.verified.Load().set(no)
 	return page.Link{Page: no, Len: uint64(n), Checksum: sum, Commit: rec.Commit}, nil
 }
 

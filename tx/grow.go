@@ -120,7 +120,7 @@ func (st *Store) remap(size int64) error {
 	next = append(next, retiredMap{m: m})
 	st.mapping = m
 	st.maps.Store(&next)
-	st.verified = st.verified.grown(uint64(m.Reserved()) >> st.shift)
+	st.verified.Store(st.verified.Load().grown(uint64(m.Reserved()) >> st.shift))
 	return nil
 }
 

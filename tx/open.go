@@ -124,6 +124,6 @@ func (st *Store) mapFile() error {
 	}
 	st.mapping = mp
 	st.maps.Store(&[]retiredMap{{m: mp}})
-	st.verified = newBitmap(uint64(mp.Reserved()) >> st.shift)
+	st.verified.Store(newBitmap(uint64(mp.Reserved()) >> st.shift))
 	return nil
 }

@@ -103,7 +103,7 @@ func (st *Store) failedElsewhere() {
 		err := fmt.Errorf("%w: a flush or meta write failed in another process that has the database open", ErrFailed)
 		st.failure.CompareAndSwap(nil, &err)
 	}
-	st.verified.disable()
+	st.verified.Load().disable()
 }
 
 // forgetMax bounds the records that are read to learn what was written: beyond, all is verified again.
@@ -120,7 +120,7 @@ func (st *Store) forget(from page.Commit, m *page.Meta) {
 			break
 		}
 	}
-	st.verified.reset()
+	st.verified.Load().reset()
 }
 
 // forgetOne clears the bits of what the commit of record l wrote, and makes l the one before it. The record is copied and its checksum is
@@ -136,7 +136,7 @@ func (st *Store) forgetOne(l *page.Link, limit page.No) bool {
 		return false
 	}
 	for _, e := range append(written, st.extentOf(*l)) {
-		st.verified.clear(e.Page, e.Len)
+		st.verified.Load().clear(e.Page, e.Len)
 	}
 	*l = rec.Prev
 	return true

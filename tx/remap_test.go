@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"mmdb/mmapfile"
@@ -45,7 +46,7 @@ func (st *Store) mapAgain(reserve int64) error {
 	old := st.mapping
 	st.mapping = m
 	st.maps.Store(&[]retiredMap{{m: m}})
-	st.verified = newBitmap(uint64(m.Reserved()) >> st.shift)
+	st.verified.Store(newBitmap(uint64(m.Reserved()) >> st.shift))
 	st.w.tip = st.newSnapshot(&st.published.Load().meta)
 	return firstError(st.show(st.w.tip), old.Unmap())
 }
@@ -156,4 +157,25 @@ func TestSlicesOfAWriteTransactionSurviveANewMapping(t *testing.T) {
 	if err := st.View(func(tx *Tx) error { compareRounds(t, tx.Bucket([]byte("b")), 20); return nil }); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A flush fails without the writer lock, while a function that holds it may just make a new mapping: afterwards nothing counts as verified, in
+// whichever mapping (I7).
+func TestAFailureBesideANewMapping(t *testing.T) {
+	st := openReserved(t, 1<<20, Options{Exclusive: true})
+	noError(t, putKeys(st, 0, 200))
+	wantKeys(t, st, 200)
+	failed := make(chan error)
+	go func() { failed <- st.fail(syscall.EIO) }()
+	st.mu.Lock()
+	err := st.remap(2 * st.mapping.Reserved())
+	st.mu.Unlock()
+	noError(t, err)
+	wantError(t, <-failed, ErrFailed)
+	for no := range st.published.Load().limit {
+		if st.verified.Load().has(no) {
+			t.Errorf("page %d counts as verified", no)
+		}
+	}
+	wantKeys(t, st, 200)
 }

@@ -37,7 +37,7 @@ func (t *Tx) reuseSpilled() {
 		return at < len(dead) && dead[at].Page <= r.Page
 	})...)
 	for _, e := range dead {
-		w.st.verified.clear(e.Page, e.Len)
+		w.st.verified.Load().clear(e.Page, e.Len)
 		w.space.Return(e)
 	}
 }

@@ -74,7 +74,7 @@ func (t *Tx) writeThrough(data []byte, tree page.Tree) (page.Overflow, error) {
 // view lets t read the pages that it has written so far.
 func (t *Tx) view() {
 	st := t.store
-	t.region = &region{st.mapping.Data(), st.first, t.w.space.HighWater(), st.shift, st.verified}
+	t.region = &region{st.mapping.Data(), st.first, t.w.space.HighWater(), st.shift, st.verified.Load()}
 }
 
 // freeRun frees an overflow run. Its length and born are in the reference: nothing is read.

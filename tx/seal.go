@@ -181,7 +181,7 @@ func (w *writer) writeUnits() error {
 		sum := page.Seal(dst, w.st.salt)
 		b.add(dst)
 		w.wrote(freelist.Extent{Page: no, Len: uint64(len(e.buf) >> w.st.shift)}, sum)
-		w.st.verified.set(no)
+		w.st.verified.Load().set(no)
 	}
 	return nil
 }

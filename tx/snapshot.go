@@ -34,7 +34,7 @@ var nowhere region
 // newSnapshot returns commit m as the current mapping shows it.
 func (st *Store) newSnapshot(m *page.Meta) *snapshot {
 	mp := st.mapping
-	s := &snapshot{meta: *m, word: uint64(m.Commit), mapping: mp, readers: st.table(), region: region{mp.Data(), st.first, m.HighWater, st.shift, st.verified}}
+	s := &snapshot{meta: *m, word: uint64(m.Commit), mapping: mp, readers: st.table(), region: region{mp.Data(), st.first, m.HighWater, st.shift, st.verified.Load()}}
 	if m.Root.Root == 0 {
 		st.placeRoot(s)
 	}

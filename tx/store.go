@@ -34,9 +34,9 @@ type Store struct {
 
 	published  atomic.Pointer[snapshot] // what new readers see; nil once closed
 	readers    atomic.Pointer[readerTable]
-	refreshing sync.Mutex // held while another process's commit becomes the snapshot
-	verified   *bitmap
-	pool       *sync.Pool // of *Tx, for View; apart, because the runtime holds on to pools for a while
+	refreshing sync.Mutex             // held while another process's commit becomes the snapshot
+	verified   atomic.Pointer[bitmap] // a failure looks at it without the writer lock
+	pool       *sync.Pool             // of *Tx, for View; apart, because the runtime holds on to pools for a while
 
 	metas     []candidate              // the metas, while Open looks at a file that was closed cleanly
 	locks     *mmapfile.File           // the database file again, to lock bytes of
@@ -120,7 +120,7 @@ func (st *Store) String() string { return fmt.Sprintf("mmdb.DB<%q>", st.path) }
 func (st *Store) fail(cause error) error {
 	err := fmt.Errorf("%w: %w", ErrFailed, cause)
 	st.failure.CompareAndSwap(nil, &err)
-	st.verified.disable()
+	st.verified.Load().disable()
 	st.shareFailure()
 	st.log.Error("mmdb: a flush or meta write failed; writes are refused until the database is reopened", "path", st.path, "cause", cause)
 	return *st.failure.Load()
@@ -346,8 +346,8 @@ func (st *Store) release() (err error) {
 		err = firstError(err, m.Unmap())
 	}
 	st.maps.Store(nil)
-	if st.verified != nil {
-		st.verified.release()
+	if st.verified.Load() != nil {
+		st.verified.Load().release()
 	}
 	if st.w != nil {
 		st.w.close()

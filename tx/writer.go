@@ -390,7 +390,7 @@ func (w *writer) write(e freelist.Extent, bufs [][]byte) error {
 // giveBack takes the open group back to m.
 func (w *writer) giveBack(m mark) {
 	for _, e := range freelist.Normalize(slices.Clone(w.taken[m.taken:])) {
-		w.st.verified.clear(e.Page, e.Len)
+		w.st.verified.Load().clear(e.Page, e.Len)
 		w.space.Return(e)
 	}
 	if w.space.HighWater() > m.high {
