@@ -10,6 +10,9 @@ import (
 // published, and every one whose meta stands in a slot but the one that the next meta overwrites, with what it is verified with.
 func (w *writer) neededCommits() []page.Commit {
 	w.st.reap()
+	if w.st.elders.some.Load() {
+		w.st.elders.settle()
+	}
 	n := w.needed[:0]
 	if !w.st.sabotaged(BugIgnoreReaders) {
 		n = w.st.table().appendCommits(n)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -126,7 +127,8 @@ type elders struct {
 	mu      sync.Mutex
 	table   *readerTable
 	slots   []*readerSlot
-	counted bool // no further one begins
+	counted bool        // no further one begins
+	some    atomic.Bool // there are slots
 }
 
 // expect takes a slot for readers of commit n in the table old, before it is known whether there are any: nobody else is let in without.
@@ -134,6 +136,7 @@ func (e *elders) expect(old, shared *readerTable, n page.Commit) error {
 	slot, err := shared.find(uint64(n))
 	if err == nil {
 		e.table, e.slots = old, []*readerSlot{slot}
+		e.some.Store(true)
 	}
 	return err
 }
@@ -163,13 +166,14 @@ func (e *elders) settle() (left int) {
 	for open := e.table.open(); len(e.slots) > open; e.slots = e.slots[:len(e.slots)-1] {
 		e.slots[len(e.slots)-1].Store(0)
 	}
+	e.some.Store(len(e.slots) > 0)
 	return len(e.slots)
 }
 
 // eldersEvery is how often it is looked whether elders have ended, at most.
 const eldersEvery = time.Second
 
-// watchElders gives the elders' slots back while nobody here asks for readers.
+// watchElders gives the elders' slots back while nobody here asks for readers: a writer of this process looks before it takes free pages.
 func (st *Store) watchElders() {
 	for pause := admitAfter; ; pause = min(2*pause, eldersEvery) {
 		left := 0

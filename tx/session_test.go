@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -222,6 +223,33 @@ func TestFiguresWhileOthersAreLetIn(t *testing.T) {
 			t.Errorf("%d readers are open, %d by the figures", want, n)
 		}
 		_ = r.Rollback()
+	}
+}
+
+// What a reader of before others were let in has held back is free for the next commit after its end, not only when somebody looks.
+func TestTheFirstReaderHoldsNothingBackAfterItsEnd(t *testing.T) {
+	needByteLocks(t)
+	a := openEarly(t, closedStore(t, 500))
+	r, err := a.Begin(false)
+	noError(t, err)
+	first := page.Commit(r.ID())
+	letIn(a)
+	time.Sleep(30 * time.Millisecond) // the watch makes longer pauses by then
+	noError(t, keysAre(r, 500))
+	needed := func() bool {
+		overwrite(t, a, 500)
+		overwrite(t, a, 500)
+		overwrite(t, a, 500)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return slices.Contains(a.w.neededCommits(), first)
+	}
+	if !needed() {
+		t.Error("an open reader's commit is not needed")
+	}
+	noError(t, r.Rollback())
+	if needed() {
+		t.Error("the commit is needed after the reader's end")
 	}
 }
 
