@@ -57,7 +57,32 @@ func (r Branch) Route(key []byte) (child Ref, i int, ok bool) {
 	if h == 1<<32-1 {
 		return 0, 0, false
 	}
-	u := windowBound(w, uint(branchLayout.first()), n, h+1)
+	return r.routeTo(w, windowBound(w, uint(branchLayout.first()), n, h+1), key, h, p)
+}
+
+// RouteAt is Route for a key for which Guess has returned at; if that is wrong, it searches again.
+func (r Branch) RouteAt(at int, key []byte) (child Ref, i int, ok bool) {
+	if len(r) < window || len(key) < headSize {
+		return r.Route(key)
+	}
+	w := (*[window]byte)(r)
+	n, p := counts(w)
+	u := uint(at)
+	if n > windowSlots || p > uint(len(key)) || u-1 >= n {
+		return r.Route(key)
+	}
+	h := headNow(key, p)
+	if u < n && windowSlot(w, u).head() == h {
+		u++
+	}
+	if u < n && windowSlot(w, u).head() <= h || u > 1 && windowSlot(w, u-1).head() > h {
+		return r.Route(key)
+	}
+	return r.routeTo(w, u, key, h, p)
+}
+
+// routeTo is Route when u is the first slot with a head above h, that of key. w is the window of r, and p the length of the prefix.
+func (r Branch) routeTo(w *[window]byte, u uint, key []byte, h uint32, p uint) (child Ref, i int, ok bool) {
 	s := windowSlot(w, u-1) // the last one whose head is not above h
 	size := s.size()
 	if size > slotKeyMask || s.head() == h && size > min(p+headSize, uint(len(key))) {

@@ -184,7 +184,13 @@ func (bt *branchTest) probe(key []byte) {
 	if i := bt.branch.Guess(key); i < 1 || i > bt.branch.Count() {
 		bt.Fatalf("guess of %q: %d of %d", key, i, bt.branch.Count())
 	}
-	if child, i, ok := bt.branch.Route(key); ok {
+	child, i, ok := bt.branch.Route(key)
+	for _, at := range []int{bt.branch.Guess(key), -1, 0, 1, want, want + 1, want + 2, bt.branch.Count(), bt.branch.Count() + 1} {
+		if c, j, found := bt.branch.RouteAt(at, key); ok && !found || found && (j != want || c != bt.model[want].child) {
+			bt.Fatalf("route %q from %d: slot %d, child %d, %v, want %d and %d", key, at, j, c, found, want, bt.model[want].child)
+		}
+	}
+	if ok {
 		if i != want || child != bt.model[want].child {
 			bt.Fatalf("route %q: slot %d, child %d, want %d and %d", key, i, child, want, bt.model[want].child)
 		}

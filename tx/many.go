@@ -18,7 +18,7 @@ type lookup struct {
 	ref  page.Ref    // the page that it has come to
 	born page.Commit // when that was written, or its parent
 	body []byte      // its body; nil after a failure
-	i    int         // where the search in it begins
+	i    int         // where the search in it begins, if that is known
 }
 
 // GetMany looks up several keys and appends their values to values in the same order, nil for what is absent
@@ -87,12 +87,13 @@ func (b *Bucket) valueIn(f *lookup, key []byte) ([]byte, error) {
 // comes while it goes on with the others; the loops that wait for memory are short, because a processor looks ahead a few hundred
 // instructions only.
 func (b *Bucket) lead(g []lookup, keys [][]byte) {
-	for j := range g {
-		g[j] = lookup{ref: b.hdr.Root, born: b.born, body: b.inline}
-	}
+	g[0] = lookup{ref: b.hdr.Root, born: b.born, body: b.inline}
 	level := int(b.hdr.Level)
 	if b.hdr.Root != 0 {
-		level = b.read(g, -1)
+		level = b.read(g[:1], -1)
+	}
+	for j := range g[1:] {
+		g[1+j] = g[0]
 	}
 	for ; level > 0; level = b.read(g, level-1) {
 		b.choose(g, keys, level)
@@ -146,7 +147,7 @@ func (b *Bucket) choose(g []lookup, keys [][]byte, level int) {
 		if f.body == nil {
 			continue
 		}
-		next, _, ok := page.Branch(f.body).Route(keys[j])
+		next, _, ok := page.Branch(f.body).RouteAt(f.i, keys[j])
 		if !ok {
 			var err error
 			if next, err = b.route(page.Branch(f.body), keys[j]); err != nil {
