@@ -482,7 +482,7 @@ func (c *Cursor) load(f *frame, more int, back bool) {
 	}
 }
 
-// touchNext loads the head of the leaf that the scan comes to next, if that was in memory not long ago.
+// touchNext asks for the leaf that the scan comes to next, if that was in memory not long ago.
 func (c *Cursor) touchNext(back bool) {
 	if c.p.n < 2 {
 		return
@@ -496,9 +496,7 @@ func (c *Cursor) touchNext(back bool) {
 		return
 	}
 	if no := up.branchBody().Child(i).Page(); t.inside(no, 1) && t.verified.has(no) {
-		b := t.raw(no, 1)
-		t.touched += b[0]
-		t.touchHead(page.Body(b))
+		t.prefetch(t.raw(no, 1))
 	}
 }
 
