@@ -1,6 +1,9 @@
 package tx
 
-import "mmdb/page"
+import (
+	"mmdb/mmapfile"
+	"mmdb/page"
+)
 
 // Cursor walks the keys of a bucket in order, in both directions. The key and value that its moves return live as
 // Get's do; both are nil when there is no such item, and the value of a nested bucket is nil. After a move past
@@ -482,6 +485,9 @@ func (c *Cursor) load(f *frame, more int, back bool) {
 	}
 }
 
+// prefetchMax is how many bytes of a leaf are worth asking for: one of the usual size.
+const prefetchMax = 4096
+
 // touchNext asks for the leaf that the scan comes to next, if that was in memory not long ago.
 func (c *Cursor) touchNext(back bool) {
 	if c.p.n < 2 {
@@ -496,7 +502,13 @@ func (c *Cursor) touchNext(back bool) {
 		return
 	}
 	if no := up.branchBody().Child(i).Page(); t.inside(no, 1) && t.verified.has(no) {
-		t.prefetch(t.raw(no, 1))
+		b := t.raw(no, 1)
+		if mmapfile.Prefetches {
+			mmapfile.Prefetch(b[:min(len(b), prefetchMax)])
+			return
+		}
+		t.touched += b[0]
+		t.touchHead(page.Body(b))
 	}
 }
 

@@ -4,7 +4,7 @@ import "mmdb/page"
 
 // A load that misses the cache costs some 130 ns when the next one waits for its address, and 10 ns among others: the
 // processor has many under way at once. So what is sure to be read soon is touched now, all of it together. Go offers no
-// instruction to prefetch; a load whose value nobody waits for does nearly as well (prefetch_amd64.go).
+// instruction to prefetch; a load whose value nobody waits for does nearly as well (mmapfile.Prefetch).
 
 // cacheLine is the size of what memory is fetched in, in bytes.
 const cacheLine = 64
