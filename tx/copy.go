@@ -46,7 +46,7 @@ func (t *Tx) livePages(progress func(phase string, done, total uint64) error) (l
 	if first != nil {
 		return nil, first
 	}
-	_, links, err := t.store.readChain(&t.snap.meta, t.data)
+	_, links, err := t.store.readChain(&t.snap.meta, t.data, page.Link{})
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func (t *Tx) chain() (recs []page.Record, links []page.Link, err error) {
 	if err := t.usable(); err != nil {
 		return nil, nil, err
 	}
-	return t.store.readChain(&t.snap.meta, t.data)
+	return t.store.readChain(&t.snap.meta, t.data, page.Link{})
 }
 
 // commitInfo sums up one record.

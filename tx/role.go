@@ -332,7 +332,7 @@ func (st *Store) noteRole(err error) {
 // watchRole gives the byte back when this process has nothing to write in its turn and another one waits, or some time has passed. It ends some
 // time after the turn.
 func (st *Store) watchRole() {
-	commits, idle := st.counts.commits.Load(), 0
+	commits, turn, idle := st.counts.commits.Load(), uint64(0), 0
 	for {
 		time.Sleep(roleTick)
 		idle++
@@ -343,6 +343,9 @@ func (st *Store) watchRole() {
 			continue
 		}
 		r := &st.role
+		if r.turn != turn {
+			turn, idle = r.turn, 0
+		}
 		if st.closed || !r.held && idle >= roleIdle {
 			r.watched = false
 			st.mu.Unlock()

@@ -47,26 +47,10 @@ func (w *writer) resume(m *page.Meta) (*freelist.List, []page.Link) {
 	if k.space == nil {
 		return nil, nil
 	}
-	last, data := k.chain[len(k.chain)-1], w.st.mapping.Data()
-	var recs []page.Record
-	var links []page.Link
-	for link := m.Record; link != last; {
-		rec, err := w.st.readRecord(data, link, m.HighWater)
-		if err != nil || rec.Checkpoint || rec.Prev.Commit < last.Commit || rec.Prev.Commit >= link.Commit {
-			return nil, nil
-		}
-		recs, links = append(recs, rec), append(links, link)
-		link = rec.Prev
-	}
-	for i := range slices.Backward(recs) {
-		if w.st.replay(k.space, &recs[i], links[i]) != nil {
-			return nil, nil
-		}
-	}
-	if m.HighWater > k.space.HighWater() && k.space.SetHighWater(m.HighWater) != nil { // see replayChain
+	recs, links, err := w.st.readChain(m, w.st.mapping.Data(), k.chain[len(k.chain)-1])
+	if err != nil || len(recs) > 0 && recs[0].Checkpoint || w.st.replayAll(k.space, m, recs, links) != nil {
 		return nil, nil
 	}
-	slices.Reverse(links)
 	w.resumed++
 	return k.space, append(k.chain, links...)
 }
@@ -81,7 +65,7 @@ func (w *writer) countSpace() {
 // whose pending extents include all that the writer had reclaimed since, and the links of the records, the checkpoint's first.
 // After an error the links are those that were read.
 func (st *Store) replayChain(m *page.Meta, data []byte) (*freelist.List, []page.Link, error) {
-	recs, links, err := st.readChain(m, data)
+	recs, links, err := st.readChain(m, data, page.Link{})
 	if err != nil {
 		return nil, links, err
 	}
@@ -89,21 +73,27 @@ func (st *Store) replayChain(m *page.Meta, data []byte) (*freelist.List, []page.
 	if err := space.LoadCheckpoint(recs[0].Commit, recs[0].Free, recs[0].Pending); err != nil {
 		return nil, links, err
 	}
-	for i := 1; i < len(recs); i++ {
+	return space, links, st.replayAll(space, m, recs[1:], links[1:])
+}
+
+// replayAll applies what the commits of recs wrote and freed, the newest of which is m.
+func (st *Store) replayAll(space *freelist.List, m *page.Meta, recs []page.Record, links []page.Link) error {
+	for i := range recs {
 		if err := st.replay(space, &recs[i], links[i]); err != nil {
-			return nil, links, err
+			return err
 		}
 	}
 	// A transaction may have spilled up to the high water, and used those places for nothing in the end.
 	if m.HighWater > space.HighWater() {
-		err = space.SetHighWater(m.HighWater)
+		return space.SetHighWater(m.HighWater)
 	}
-	return space, links, err
+	return nil
 }
 
-// readChain returns the commit records from the newest checkpoint to m's, and the links to them.
-func (st *Store) readChain(m *page.Meta, data []byte) (recs []page.Record, links []page.Link, err error) {
-	for link := m.Record; ; {
+// readChain returns the commit records from the newest checkpoint to m's, or those after known, unless that is zero, if it comes first, and the links to
+// them.
+func (st *Store) readChain(m *page.Meta, data []byte, known page.Link) (recs []page.Record, links []page.Link, err error) {
+	for link := m.Record; known.Commit == 0 || link != known; {
 		rec, err := st.readRecord(data, link, m.HighWater)
 		if err != nil {
 			return nil, links, err

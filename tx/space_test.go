@@ -55,7 +55,7 @@ func TestFreePagesAtTheHighWaterAreKnown(t *testing.T) {
 // replayed returns what the commit records up to m say of the space, and nothing else.
 func replayed(t *testing.T, st *Store, m *page.Meta) *freelist.List {
 	t.Helper()
-	recs, links, err := st.readChain(m, st.mapping.Data())
+	recs, links, err := st.readChain(m, st.mapping.Data(), page.Link{})
 	noError(t, err)
 	space := freelist.New(st.first, recs[0].HighWater)
 	noError(t, space.LoadCheckpoint(recs[0].Commit, recs[0].Free, recs[0].Pending))

@@ -346,8 +346,8 @@ func (st *Store) release() (err error) {
 		err = firstError(err, m.Unmap())
 	}
 	st.maps.Store(nil)
-	if st.verified.Load() != nil {
-		st.verified.Load().release()
+	if v := st.verified.Load(); v != nil {
+		v.release()
 	}
 	if st.w != nil {
 		st.w.close()

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"mmdb/page"
 )
 
 // turn takes the writer's byte for st, loads the free list, and calls fn before the byte is given back.
@@ -87,6 +89,9 @@ func TestATurnGoesOnFromTheLastOne(t *testing.T) {
 func TestTurnsAreShortWhileProcessesTakeThem(t *testing.T) {
 	a, _ := pair(t, quick())
 	admitted(a)
+	a.mu.Lock()
+	a.role.watched = true // nobody watches
+	a.mu.Unlock()
 	held := func(others time.Time, change func()) bool {
 		a.mu.Lock()
 		noError(t, a.takeRole(context.Background()))
@@ -137,4 +142,16 @@ func BenchmarkTurns(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// A meta that names no commit record is damaged: the chain does not end there, as it does where a turn goes on.
+func TestAChainWithoutARecordIsDamage(t *testing.T) {
+	st := openStore(t, newPath(t), &Options{Exclusive: true})
+	noError(t, putKeys(st, 0, 10))
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	m := st.w.tip.meta
+	m.Record = page.Link{}
+	_, _, err := st.replayChain(&m, st.mapping.Data())
+	wantError(t, err, ErrCorrupt)
 }

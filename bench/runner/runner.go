@@ -141,9 +141,9 @@ func (r *run) load(c Contender) (dir string, err error) {
 	label := c.Label
 	loader := c.Engine
 	if name := c.Engine.Files(); name != c.Engine.Name {
-		label = fmt.Sprintf("%s@%d", name, c.Items)
-		if c.Items == 0 {
-			label = name
+		label = name
+		if c.Items != 0 {
+			label = fmt.Sprintf("%s@%d", name, c.Items)
 		}
 		loader, _ = engine.Named(name)
 	}
