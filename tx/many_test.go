@@ -3,6 +3,7 @@ package tx
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"mmdb/page"
 )
@@ -50,4 +51,25 @@ func TestGetManyReadsOnPastDamage(t *testing.T) {
 	noError(t, err)
 	wantError(t, look(tx), ErrCorrupt, "checksum")
 	noError(t, tx.Rollback())
+}
+
+// TestGetManyGoesOnWithoutAskingForWhatIsThere tells a transaction that found the device slow that asking alone took long, as it does on some machines:
+// then the pages were there.
+func TestGetManyGoesOnWithoutAskingForWhatIsThere(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		cold         bool
+		took, waited time.Duration
+		want         bool
+	}{
+		{"a warm group", false, coldGet, 0, false},
+		{"a group that read from the device", false, groupKeys * 2 * coldGet, 0, true},
+		{"a group that asked and then waited", true, groupKeys * 2 * coldGet, groupKeys * coldGet, true},
+		{"a group that asked for what was there", true, groupKeys * 2 * coldGet, 4 * coldGet, false},
+	} {
+		tx := &Tx{cold: c.cold, waited: c.waited}
+		if tx.judge(c.took, groupKeys); tx.cold != c.want {
+			t.Errorf("after %s: cold is %v", c.name, tx.cold)
+		}
+	}
 }

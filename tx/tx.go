@@ -1,6 +1,8 @@
 package tx
 
 import (
+	"time"
+
 	"mmdb/mmapfile"
 	"mmdb/page"
 )
@@ -30,6 +32,7 @@ type Tx struct {
 	touched    byte              // see touch
 	usual      int               // moves that followed the last seek of a cursor; kept when t is used again
 	cold       bool              // GetMany waited for the device; kept when t is used again
+	waited     time.Duration     // how long its last group did, for what it had asked for
 	guard      *mmapfile.Mapping // this transaction's own mapping (Options.Guard)
 	asked      []uint64          // a bit for each block of aheadBlock bytes that a scan has asked for; kept when t is used again
 }
