@@ -58,15 +58,17 @@ func sysRead(fd int, p []byte, off int64) (int, error) { return unix.Pread(fd, p
 // sysKind returns the type bits of what stands at path.
 func sysKind(path string, follow bool) (os.FileMode, error) {
 	var st unix.Stat_t
-	stat := unix.Lstat
-	if follow {
-		stat = unix.Stat
+	for tries := 0; ; tries++ {
+		var err error
+		if follow {
+			err = unix.Stat(path, &st)
+		} else {
+			err = unix.Lstat(path, &st)
+		}
+		if err != unix.EINTR || tries == maxInterrupts {
+			return kindOf(&st), err
+		}
 	}
-	err := stat(path, &st)
-	for tries := 0; err == unix.EINTR && tries < maxInterrupts; tries++ {
-		err = stat(path, &st)
-	}
-	return kindOf(&st), err
 }
 
 // sysKindOf returns the type bits of an open file, and which one it is.

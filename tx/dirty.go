@@ -43,10 +43,11 @@ type dirtyEntry struct {
 	slots, slotsEnd uint32
 }
 
-func newDirtySet(pageSize int) *dirtySet {
-	d := &dirtySet{arena: mmapfile.NewArena(arenaChunk), pageSize: pageSize}
-	d.arena.Keep = arenaKeep
-	return d
+// newArena returns memory for a dirtySet.
+func newArena() *mmapfile.Arena {
+	a := mmapfile.NewArena(arenaChunk)
+	a.Keep = arenaKeep
+	return a
 }
 
 // arenaChunk is how much anonymous memory is mapped at a time, in bytes.

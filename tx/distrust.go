@@ -29,7 +29,7 @@ func (st *Store) distrustCache(size int64) error {
 // closedCleanly looks at the metas only. If they say so, it keeps them for recovery (Store.metas), which reads them again otherwise: the
 // cache may be dropped before.
 func (st *Store) closedCleanly() bool {
-	all := make([]candidate, page.MetaSlots)
+	all := st.memory.metas[:]
 	var buf [page.MetaSize]byte
 	for i := range all {
 		all[i].slot = i

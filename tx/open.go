@@ -31,9 +31,21 @@ func Open(path string, mode os.FileMode, opts *Options) (*Store, error) {
 // openTries bounds how often an open begins again.
 const openTries = 10
 
+// A firstMemory is what every open needs, in one piece. The first object of a size that a program makes costs it a page of memory and the fault
+// for that; so each of these would be one more in the open of a program that looks something up and ends. What transactions keep in the pool
+// (slot, readers) has no part in it: it would keep a closed store.
+type firstMemory struct {
+	store  Store
+	writer writer
+	dirty  dirtySet
+	metas  [page.MetaSlots]candidate
+}
+
 // openOnce opens the file that has the name now.
 func openOnce(path string, mode os.FileMode, o Options) (_ *Store, err error) {
-	st := &Store{path: path, opts: o, log: o.Logger, readOnly: o.ReadOnly, gone: make(chan struct{}, 1), pool: new(sync.Pool)}
+	m := &firstMemory{store: Store{path: path, opts: o, log: o.Logger, readOnly: o.ReadOnly, gone: make(chan struct{}, 1), pool: new(sync.Pool)}}
+	st := &m.store
+	st.memory = m
 	st.flushed.L = &st.flushMu
 	st.file, err = mmapfile.Open(path, mmapfile.Options{ReadOnly: o.ReadOnly, Create: !o.ReadOnly, Mode: mode, Seam: o.Seam})
 	if err != nil {

@@ -515,7 +515,7 @@ func TestAReaderWithoutALockFileThatOthersCameBefore(t *testing.T) {
 	admitted(a)
 	f, err := mmapfile.Open(a.Path(), mmapfile.Options{ReadOnly: true})
 	noError(t, err)
-	st := &Store{path: a.Path(), file: f, locks: f, readOnly: true, opts: a.opts, log: a.log}
+	st := &Store{path: a.Path(), file: f, locks: f, readOnly: true, opts: a.opts, log: a.log, memory: new(firstMemory)}
 	t.Cleanup(func() { noError(t, st.release()) })
 	if ok, err := st.tryStatic(); ok || err != nil {
 		t.Fatalf("it opened: %v %v", ok, err)

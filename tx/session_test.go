@@ -367,7 +367,7 @@ func TestALockFileThatDoesNotFitIsForgottenWithItsSession(t *testing.T) {
 	path := closedStore(t, 10)
 	file, err := mmapfile.Open(path, mmapfile.Options{})
 	noError(t, err)
-	st := &Store{path: path, file: file, locks: file}
+	st := &Store{path: path, file: file, locks: file, memory: new(firstMemory)}
 	st.setPageSize(page.DefaultSize)
 	t.Cleanup(func() { noError(t, st.release()) })
 	join := func() error {

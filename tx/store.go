@@ -72,6 +72,8 @@ type Store struct {
 	pending   *lockFile // of this process alone: others have yet to be let in
 	admission *time.Timer
 	elders    elders
+
+	memory *firstMemory // that this is part of
 }
 
 // lockFile returns the lock file, if it is shared with other processes.

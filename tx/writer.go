@@ -84,7 +84,12 @@ type writtenRun struct {
 	sum uint64
 }
 
-func newWriter(st *Store) *writer { return &writer{st: st, dirty: newDirtySet(st.pageSize)} }
+func newWriter(st *Store) *writer {
+	w, d := &st.memory.writer, &st.memory.dirty
+	*d = dirtySet{arena: newArena(), pageSize: st.pageSize}
+	*w = writer{st: st, dirty: d}
+	return w
+}
 
 func (w *writer) close() { w.dirty.arena.Close() }
 
