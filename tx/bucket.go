@@ -95,6 +95,9 @@ func (b *Bucket) InlineRoot() (body []byte, level int) {
 	if b.hdr.Root != 0 || b.tx.writable || !b.usable() {
 		return nil, 0
 	}
+	if b.parent == nil {
+		b.tx.lendRoot()
+	}
 	return b.inline[:len(b.inline):len(b.inline)], int(b.hdr.Level)
 }
 
@@ -215,6 +218,9 @@ func (b *Bucket) bucket(name []byte) (*Bucket, error) {
 	child := b.tx.buckets.next()
 	child.tx, child.parent, child.born = b.tx, b, born
 	child.hdr, child.inline = page.DecodeBucket(payload), payload[page.BucketHeaderSize:]
+	if child.hdr.Root == 0 && b.parent == nil && b.tx.late() {
+		child.inline = bytes.Clone(child.inline)
+	}
 	return child, nil
 }
 

@@ -39,6 +39,9 @@ const (
 
 // Cursor returns a new cursor over b, not placed on an item.
 func (b *Bucket) Cursor() *Cursor {
+	if b.parent == nil {
+		b.tx.lendRoot()
+	}
 	c := b.tx.cursors.next()
 	c.b, c.at, c.p.n, c.run = b, unset, 0, nil
 	c.passed = b.tx.usual

@@ -122,6 +122,7 @@ func TestFileCutInsideAWriteTransaction(t *testing.T) {
 
 func TestFileCutUnderAccessors(t *testing.T) {
 	st := cutStore(t, nil)
+	admitted(st) // the root bucket is in the file from now on
 	begin := func() (*Tx, *Bucket, *Cursor) {
 		tx, err := st.Begin(false)
 		noError(t, err)

@@ -115,15 +115,18 @@ func (st *Store) guard(old bool, err *error) {
 	}
 }
 
-// start maps the file and publishes commit m.
-func (st *Store) start(m *page.Meta) error {
+// start maps the file and publishes commit m, in a late snapshot if others are let in soon.
+func (st *Store) start(m *page.Meta, late bool) error {
 	if err := st.mapFile(); err != nil {
 		return err
 	}
 	if err := st.prefault(m); err != nil {
 		return err
 	}
-	st.w.tip = st.newSnapshot(m)
+	st.w.tip = st.lateSnapshot(m)
+	if !late || st.opts.Guard { // whose transactions look for what is in the file
+		st.placeRoot(st.w.tip)
+	}
 	st.window.reset(m.Commit)
 	return st.show(st.w.tip)
 }

@@ -146,9 +146,9 @@ func (st *Store) tryAlone() (ok bool, err error) {
 	lf, err := firstLockFile(st.file.RealPath()+lockSuffix, st.file)
 	if err != nil {
 		err = st.withoutSession(err)
-		return err == nil, firstError(err, st.start(m))
+		return err == nil, firstError(err, st.start(m, false))
 	}
-	if err := st.start(m); err != nil {
+	if err := st.start(m, true); err != nil {
 		return false, firstError(err, lf.drop())
 	}
 	st.keepOut(lf)
@@ -243,7 +243,7 @@ func (st *Store) openAlone() error {
 	if err != nil {
 		return err
 	}
-	return st.start(m)
+	return st.start(m, false)
 }
 
 // A patience is the wait for others, with pauses that differ, so that two who wait for each other do not go on doing so.

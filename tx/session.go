@@ -101,6 +101,7 @@ func (st *Store) share(lf *lockFile, table *readerTable) {
 	old := st.w.tip
 	next := *old
 	next.readers = table
+	st.placeRoot(&next)
 	st.role.turn = 1
 	st.shared.Store(lf)
 	st.readers.Store(table)

@@ -15,6 +15,7 @@ type snapshot struct {
 	readers *readerTable // of its transactions
 	root    []byte       // the inline body of the root bucket; nil if that has a page
 	rootAt  int64        // where in the mapping root is; 0 if it is not there
+	late    bool         // root was not looked for in the file yet: see Tx.late
 	region
 }
 
@@ -33,19 +34,40 @@ var nowhere region
 
 // newSnapshot returns commit m as the current mapping shows it.
 func (st *Store) newSnapshot(m *page.Meta) *snapshot {
+	s := st.lateSnapshot(m)
+	st.placeRoot(s)
+	return s
+}
+
+// lateSnapshot is newSnapshot without a look at the commit's record: a fault, which is a twentieth of an open in a fresh process.
+func (st *Store) lateSnapshot(m *page.Meta) *snapshot {
 	mp := st.mapping
 	s := &snapshot{meta: *m, word: uint64(m.Commit), mapping: mp, readers: st.table(), region: region{mp.Data(), st.first, m.HighWater, st.shift, st.verified.Load()}}
 	if m.Root.Root == 0 {
-		st.placeRoot(s)
+		s.root, s.late = s.meta.Body.Bytes(), true
 	}
 	return s
+}
+
+// late reports whether the root's inline body stands in the snapshot, where a caller's store would change what others read: t hands out copies of
+// its parts. That is so until other processes are let in and the snapshot is made anew, or for good where they can't be.
+func (t *Tx) late() bool { return !t.done && t.snap.late }
+
+// lendRoot makes ready for handing out names in the root bucket.
+func (t *Tx) lendRoot() {
+	if t.late() {
+		t.root.inline = bytes.Clone(t.root.inline)
+	}
 }
 
 // placeRoot makes the inline root bucket of s a slice of the commit record, which stays as long as s is needed: a caller's store to a name or
 // value in it faults there, as one to a page does. What it is, the meta says. If the record has something else (it is damaged, and nobody
 // has looked at it yet) the meta's copy serves.
 func (st *Store) placeRoot(s *snapshot) {
-	s.root = s.meta.Body.Bytes()
+	if s.meta.Root.Root != 0 {
+		return
+	}
+	s.root, s.late = s.meta.Body.Bytes(), false
 	var err error
 	defer st.guard(enter(), &err) // a record that can't be read is no worse than one that differs
 	at := int64(s.meta.Record.Page)<<st.shift + page.RunHeaderSize + page.RecordBody

@@ -78,6 +78,7 @@ func (st *Store) startWrite(ctx context.Context, alone bool) (t *Tx, err error) 
 	}
 	t = &Tx{writable: true, w: w, base: w.last, durability: st.opts.Durability}
 	t.init(st, w.tip)
+	t.lendRoot()
 	t.commit++
 	if g := w.group; g != nil {
 		t.base = g
