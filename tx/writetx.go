@@ -194,7 +194,11 @@ func (t *Tx) commitChanges() error {
 	}
 	g := st.w.group
 	t.endWrite()
-	if st.tryLead(true) {
+	lead := st.tryLead(true)
+	for ; !lead && st.w.spilled; lead = st.tryLead(true) {
+		st.waitIdle() // its pages carry the number of the commit already: it is the last of its group
+	}
+	if lead {
 		return st.sealAndFlush(nil, true)
 	}
 	st.mu.Unlock()
@@ -240,9 +244,6 @@ func (t *Tx) join() (changed bool, err error) {
 	g.reserve = g.reserve || w.limit() > 0 && w.growsNothing()
 	w.group = g
 	w.dirty.keepChanges()
-	if w.spilled { // its pages carry the number of the commit already: it is the last of its group
-		st.waitIdle()
-	}
 	return true, nil
 }
 
