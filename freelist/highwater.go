@@ -16,13 +16,7 @@ func (l *List) CutTo(hw page.No) {
 	if l.pending.any(end) {
 		panic("freelist: invariant: no pending page is cut off")
 	}
-	for p := end.Page; p < end.End(); {
-		p += page.No(l.free.lead(p, uint64(end.End()-p), false))
-		if n := l.free.lead(p, uint64(end.End()-p), true); n > 0 {
-			l.free.remove(Extent{p, n})
-			p += page.No(n)
-		}
-	}
+	l.free.drop(end)
 	l.highWater = hw
 }
 
@@ -40,8 +34,10 @@ func (l *List) SetTarget(hw page.No) { l.target = hw }
 
 // SetHighWater sets the high water that a commit record states, after a replay and the
 // Reclaim that follows it. Pages between the old and a higher one become free; a lower
-// one must leave nothing but free pages behind, else the error is page.ErrCorrupt and
-// nothing has changed.
+// one must leave no page in use behind, else the error is page.ErrCorrupt and nothing
+// has changed. Pending pages behind it are dropped: who lowered it knew that nobody needs
+// them, and a commit that seems to was noted for a moment only, by a reader that finds
+// that there is a newer one.
 func (l *List) SetHighWater(hw page.No) error {
 	switch {
 	case hw < l.first || hw > maxPages:
@@ -51,8 +47,18 @@ func (l *List) SetHighWater(hw page.No) error {
 		l.highWater = hw
 		l.free.add(Extent{old, uint64(hw - old)})
 	case hw < l.highWater:
-		if e, ok := l.tail(); !ok || e.Page > hw {
-			return page.Corruptf(hw, "pages above the high water are not free")
+		end := Extent{hw, uint64(l.highWater - hw)}
+		for p := end.Page; p < end.End(); {
+			n := l.free.lead(p, uint64(end.End()-p), true)
+			n += l.pending.lead(p+page.No(n), uint64(end.End()-p)-n, true)
+			if n == 0 {
+				return page.Corruptf(p, "a page above the high water is in use")
+			}
+			p += page.No(n)
+		}
+		if l.pending.any(end) {
+			l.pending.drop(end)
+			l.cut = true
 		}
 		l.CutTo(hw)
 	}

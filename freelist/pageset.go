@@ -163,6 +163,17 @@ func (s *pageSet) add(e Extent) (run Extent) {
 	return run
 }
 
+// drop takes those pages of e that are there out of the set.
+func (s *pageSet) drop(e Extent) {
+	for p := e.Page; p < e.End(); {
+		p += page.No(s.lead(p, uint64(e.End()-p), false))
+		if n := s.lead(p, uint64(e.End()-p), true); n > 0 {
+			s.remove(Extent{p, n})
+			p += page.No(n)
+		}
+	}
+}
+
 // remove takes the pages of e, which are all there, out of the set.
 func (s *pageSet) remove(e Extent) {
 	run := s.around(e)

@@ -45,6 +45,16 @@ func (st *Store) closedCleanly() bool {
 	return true
 }
 
+// looksClosed reports whether the slots are as a clean close leaves them.
+func (w *writer) looksClosed() bool {
+	for i := range w.slots {
+		if !w.slots[i].valid {
+			return false
+		}
+	}
+	return w.slots[w.newestSlot()].meta.Settled
+}
+
 // markOpen makes the slot of the next meta invalid before the first write of this session. It is not flushed: it need
 // be seen only as long as this system's page cache lives.
 func (w *writer) markOpen() error {

@@ -51,13 +51,18 @@ type window struct {
 func (w *window) base() page.Commit { return page.Commit(w.durable.Load()) }
 
 // reset makes the window empty: commit c is durable. An older one than was known to be tells nothing: another process has
-// written meanwhile.
+// written meanwhile. A turn begins beside a Sync, so the newest known one never goes back.
 func (w *window) reset(c page.Commit) {
-	if c < w.base() {
-		return
+	for {
+		old := w.durable.Load()
+		if uint64(c) < old {
+			return
+		}
+		if w.durable.CompareAndSwap(old, uint64(c)) {
+			w.bytes.Store(0)
+			return
+		}
 	}
-	w.bytes.Store(0)
-	w.durable.Store(uint64(c))
 }
 
 // The window is at most windowMax bytes, and less in a small database: half of it, or windowMin; and one in windowShare of Options.MaxSize,
@@ -84,15 +89,12 @@ func (st *Store) Sync() error {
 	if st.readOnly {
 		return ErrDatabaseReadOnly
 	}
-	st.flushMu.Lock()
-	st.waitFlushed()
+	st.takeFlight()
+	defer st.leaveFlight()
 	s := st.published.Load()
 	if s == nil {
-		st.flushMu.Unlock()
 		return ErrDatabaseNotOpen
 	}
-	st.flushing = true
-	st.flushMu.Unlock()
 	return st.syncOwned(s)
 }
 
@@ -101,27 +103,17 @@ func (st *Store) emptyWindow() error {
 	if st.w.tip == nil || st.window.base() >= st.w.tip.meta.Commit || st.failed() != nil {
 		return nil
 	}
-	st.flushMu.Lock()
-	st.waitFlushed()
-	st.flushing = true
-	st.flushMu.Unlock()
+	st.takeFlight()
+	defer st.leaveFlight()
 	return st.syncOwned(st.w.tip)
 }
 
-// syncOwned makes s and all before it durable, and gives up the flight, which the caller owns.
+// syncOwned makes s and all before it durable. The caller owns the flight.
 func (st *Store) syncOwned(s *snapshot) error {
-	err := st.failed()
-	if err == nil {
-		err = st.syncFile(s)
+	if err := st.failed(); err != nil {
+		return err
 	}
-	st.flushMu.Lock()
-	defer st.flushMu.Unlock()
-	st.flushing = false
-	if st.waiting != nil {
-		st.askToLead()
-	}
-	st.flushed.Broadcast()
-	return err
+	return st.syncFile(s)
 }
 
 // syncFile flushes all of the file, of which s is the newest commit. The caller owns the flight.

@@ -74,6 +74,26 @@ func (st *Store) waitFlushed() {
 	}
 }
 
+// takeFlight waits until no flush is in progress, and makes the caller the owner of the flight, until leaveFlight: of flushes at once the kernel
+// tells only one of a write that was lost. The caller may hold the writer lock.
+func (st *Store) takeFlight() {
+	st.flushMu.Lock()
+	defer st.flushMu.Unlock()
+	st.waitFlushed()
+	st.flushing = true
+}
+
+// leaveFlight ends what takeFlight began.
+func (st *Store) leaveFlight() {
+	st.flushMu.Lock()
+	defer st.flushMu.Unlock()
+	st.flushing = false
+	if st.waiting != nil {
+		st.askToLead()
+	}
+	st.flushed.Broadcast()
+}
+
 // endFlush ends what tryLead began: g is published, or has failed with err. One of those who wait in the next group is
 // asked to lead.
 func (st *Store) endFlush(g *group, took time.Duration, err error) {

@@ -88,13 +88,11 @@ func TestAFailedCheckLeavesAnUpdateWhatItHasRead(t *testing.T) {
 func TestSlicesSurviveACheckThatMapsAnew(t *testing.T) {
 	st := openReserved(t, 2<<20, Options{})
 	noError(t, putKeys(st, 0, 1000))
-	st.flushMu.Lock()
-	st.flushing = true // by a Sync, say
-	st.flushMu.Unlock()
+	st.takeFlight() // by a Sync, say
 	a := joinGroup(t, st, func(tx *Tx) error { return largeInto(tx, "large", 3<<20) })
 	noError(t, st.Update(func(tx *Tx) error {
 		unchanged := seenKeys(t, tx, 1000)
-		noError(t, st.syncOwned(st.published.Load()))
+		st.leaveFlight()
 		for err := range tx.Check() {
 			t.Error("check:", err)
 		}

@@ -189,6 +189,12 @@ func (st *Store) take(all []candidate, i int, parts []part) error {
 	return st.adopt(m, parts)
 }
 
+// An unsureError is that of an adoption after which the page cache may show what the device lacks: it must not be tried again before the
+// file was dropped from the cache (distrustCache), which takes that nobody has it open.
+type unsureError struct{ error }
+
+func (e unsureError) Unwrap() error { return e.error }
+
 // adopt writes commit m once more, the same bytes to the same places, puts it into every slot that holds no older valid
 // meta, so that a rejected one is gone, and flushes. The file's name is flushed too: creation may have been cut short
 // before it was.
@@ -207,15 +213,15 @@ func (st *Store) adopt(m *page.Meta, parts []part) error {
 			continue
 		}
 		if err := st.w.putMeta(i, m); err != nil {
-			return fmt.Errorf("adopt commit %d: %w", m.Commit, err)
+			return fmt.Errorf("adopt commit %d: write meta: %w", m.Commit, unsureError{err})
 		}
 		st.w.slots[i] = metaSlot{valid: true, meta: *m}
 	}
 	if err := st.file.Sync(); err != nil {
-		return fmt.Errorf("adopt commit %d: flush: %w", m.Commit, err)
+		return fmt.Errorf("adopt commit %d: flush: %w", m.Commit, unsureError{err})
 	}
 	if err := st.file.SyncDir(); err != nil {
-		return fmt.Errorf("adopt commit %d: flush the directory: %w", m.Commit, err)
+		return fmt.Errorf("adopt commit %d: flush the directory: %w", m.Commit, unsureError{err})
 	}
 	return nil
 }
@@ -243,12 +249,26 @@ func (st *Store) settle() error {
 		return nil
 	}
 	m.Settled = true
-	slot := w.targetSlot()
-	if err := w.putMeta(slot, &m); err != nil {
-		return fmt.Errorf("close: write meta: %w", err)
+	return w.settleIn(w.targetSlot(), &m)
+}
+
+// settleIn writes m, which is marked settled, to a slot. After a failure the slot is as it was: the file must not look closed cleanly when the
+// device may lack what it shows.
+func (w *writer) settleIn(slot int, m *page.Meta) error {
+	st, old := w.st, w.slots[slot]
+	err := w.putMeta(slot, m)
+	if err == nil {
+		if err = st.mapping.Sync(page.MetaOffset(slot), page.MetaBlock); err == nil {
+			return nil
+		}
+		err = fmt.Errorf("flush: %w", err)
 	}
-	if err := st.mapping.Sync(page.MetaOffset(slot), page.MetaBlock); err != nil {
-		return fmt.Errorf("close: flush: %w", err)
+	back := w.metaBlock()
+	if old.valid {
+		old.meta.Encode(back)
 	}
-	return nil
+	if err := w.writeOne(back, page.MetaOffset(slot)); err != nil {
+		st.log.Warn("mmdb: put back meta", "path", st.path, "error", err)
+	}
+	return st.fail(fmt.Errorf("close: write meta: %w", err))
 }

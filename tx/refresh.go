@@ -97,6 +97,14 @@ func (st *Store) metaOf(n page.Commit) (*page.Meta, error) {
 	return nil, nil
 }
 
+// failedAnywhere reports whether a flush or meta write has failed, here or in another process that has the database open.
+func (st *Store) failedAnywhere() bool {
+	if st.failed() == nil && st.table().published.Load()&publishedFailed != 0 {
+		st.failedElsewhere()
+	}
+	return st.failed() != nil
+}
+
 // failedElsewhere does what fail does, after a failure in another process.
 func (st *Store) failedElsewhere() {
 	if st.failed() == nil {

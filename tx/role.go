@@ -149,8 +149,7 @@ func (lf *lockFile) isNext(number uint64) bool {
 func (st *Store) beginTurn() error {
 	lf, r := st.lockFile(), &st.role
 	lf.words[atWant].Store(0) // those who still wait say so again
-	if st.table().published.Load()&publishedFailed != 0 {
-		st.failedElsewhere()
+	if st.failedAnywhere() {
 		return st.failed()
 	}
 	st.reap()
@@ -206,7 +205,7 @@ func (st *Store) reload() error {
 	for _, c := range all {
 		w.slots[c.slot] = metaSlot{valid: true, meta: c.meta}
 	}
-	w.marked = len(all) < page.MetaSlots || !all[0].meta.Settled
+	w.marked = !w.looksClosed()
 	w.fileSize = size
 	if w.space != nil {
 		w.lastTurn = lastTurn{w.space, w.chain}
@@ -237,9 +236,13 @@ func (st *Store) takeOver() error {
 		return err
 	}
 	clear(st.w.slots[:])
-	st.w.fileSize, st.w.marked = size, true
+	st.w.fileSize = size
 	published := st.published.Load()
-	m, err := st.recover()
+	m, err := st.recoverBeside()
+	if unsure := (unsureError{}); errors.As(err, &unsure) {
+		return st.fail(fmt.Errorf("take over from a process that died: %w", err))
+	}
+	st.w.marked = !st.w.looksClosed()
 	if err == nil && m.Commit < published.meta.Commit {
 		err = page.Corruptf(m.Record.Page, "commit %d was published, and is not whole any more", published.meta.Commit)
 	}
@@ -257,6 +260,14 @@ func (st *Store) takeOver() error {
 	}
 	st.w.space, st.w.chain, st.w.lastTurn = nil, nil, lastTurn{}
 	return st.continueFrom()
+}
+
+// recoverBeside is recover while other goroutines may call Sync.
+func (st *Store) recoverBeside() (*page.Meta, error) {
+	st.takeFlight()
+	defer st.leaveFlight()
+	m, err := st.recover()
+	return m, firstError(err, st.besideFailed())
 }
 
 // giveRole ends the turn. The caller holds the writer lock of the process, and all that ran under it is published.

@@ -51,6 +51,9 @@ func (st *Store) admit() {
 		return
 	}
 	st.share(lf, table)
+	if st.failed() != nil { // by a Sync: nobody was told of it yet
+		st.shareFailure()
+	}
 	err = st.inLock(func() {
 		st.elders.count(table)
 		st.elders.settle()

@@ -87,8 +87,8 @@ func (st *Store) show(s *snapshot) error {
 	}
 	return st.inLock(func() {
 		// A failure stays: a flush beside this commit may have failed meanwhile, here or in another process.
-		if st.table().published.Swap(s.word)&publishedFailed != 0 {
-			st.table().published.Or(publishedFailed)
+		p := st.table().published
+		for old := p.Load(); !p.CompareAndSwap(old, s.word|old&publishedFailed); old = p.Load() {
 		}
 	})
 }

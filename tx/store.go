@@ -173,19 +173,21 @@ type viewEnd struct {
 // its slot in a lock file that was cut short faults.
 func (st *Store) breakOff(t *Tx, old bool, r any, err *error) {
 	if r != nil {
-		*err = t.faultOf(st, r)
+		if *err = t.faultOf(st, r); *err != nil {
+			r = nil
+		}
 	}
 	if *err == nil {
 		*err = t.err
 	}
 	if t.store != nil && !t.done {
 		if cut := st.inReaders(t.release); cut != nil {
-			*err = cut
+			*err, r = cut, nil
 		}
 	}
 	t.detach()
 	setFault(old)
-	if r != nil && *err == nil {
+	if r != nil { // a bug of the caller's, whatever was read before
 		panic(r)
 	}
 }

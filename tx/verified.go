@@ -83,11 +83,12 @@ func (m *bitMemory) newChunk() *bitChunk {
 	return (*bitChunk)(r.Words())
 }
 
-// grown returns a bitmap for pages below n that goes on with what m knows.
+// grown returns a bitmap for pages below n that goes on with what m knows, and that readers of m share: what is cleared in one is in both.
 func (m *bitmap) grown(n uint64) *bitmap {
 	g := newBitmap(n)
 	g.bitMemory = m.bitMemory
 	for k := range min(len(m.chunks), len(g.chunks)) {
+		m.make(&m.chunks[k])
 		g.chunks[k].Store(m.chunks[k].Load())
 	}
 	return g

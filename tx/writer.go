@@ -343,6 +343,10 @@ func (w *writer) freeOlder() bool {
 	if w.space.PendingPages() == 0 || w.st.failed() != nil {
 		return false
 	}
+	if !w.sealing {
+		w.st.takeFlight()
+		defer w.st.leaveFlight()
+	}
 	m := w.slots[w.newestSlot()].meta
 	m.Base = m.Commit // it is durable: nothing that it was based on is needed any more
 	older := false

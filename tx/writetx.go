@@ -59,7 +59,10 @@ func (st *Store) startWrite(ctx context.Context, alone bool) (t *Tx, err error) 
 	if st.closed {
 		return nil, ErrDatabaseNotOpen
 	}
-	if err := firstError(st.failed(), st.handOver()); err != nil {
+	if st.failedAnywhere() {
+		return nil, st.failed()
+	}
+	if err := st.handOver(); err != nil {
 		return nil, err
 	}
 	if err := st.takeRole(ctx); err != nil {
