@@ -48,13 +48,8 @@ func (l *List) SetHighWater(hw page.No) error {
 		l.free.add(Extent{old, uint64(hw - old)})
 	case hw < l.highWater:
 		end := Extent{hw, uint64(l.highWater - hw)}
-		for p := end.Page; p < end.End(); {
-			n := l.free.lead(p, uint64(end.End()-p), true)
-			n += l.pending.lead(p+page.No(n), uint64(end.End()-p)-n, true)
-			if n == 0 {
-				return page.Corruptf(p, "a page above the high water is in use")
-			}
-			p += page.No(n)
+		if p := l.firstUsed(hw, l.highWater); p < l.highWater {
+			return page.Corruptf(p, "a page above the high water is in use")
 		}
 		if l.pending.any(end) {
 			l.pending.drop(end)

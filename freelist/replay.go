@@ -27,6 +27,19 @@ func (l *List) Replay(written []Extent, freed []Pending) error {
 	return nil
 }
 
+// firstUsed returns the first page from p on that is neither free nor pending, or end, if there is none before.
+func (l *List) firstUsed(p, end page.No) page.No {
+	for p < end {
+		n := l.free.lead(p, uint64(end-p), true)
+		n += l.pending.lead(p+page.No(n), uint64(end-p)-n, true)
+		if n == 0 {
+			return p
+		}
+		p += page.No(n)
+	}
+	return end
+}
+
 // Take puts every page of e in use, wherever it was: free, pending, or above the high
 // water, which is raised (pages between it and e become free). It returns
 // page.ErrCorrupt and changes nothing when a page is in use already or e is no extent
@@ -36,13 +49,8 @@ func (l *List) Take(e Extent) error {
 		return page.Corruptf(e.Page, "extent of %d pages is outside the data", e.Len)
 	}
 	end := min(e.End(), l.highWater) // of the part below the high water
-	for p := e.Page; p < end; {
-		n := l.free.lead(p, uint64(end-p), true)
-		n += l.pending.lead(p+page.No(n), uint64(end-p)-n, true)
-		if n == 0 {
-			return page.Corruptf(p, "written while in use")
-		}
-		p += page.No(n)
+	if p := l.firstUsed(e.Page, end); p < end {
+		return page.Corruptf(p, "written while in use")
 	}
 	for p := e.Page; p < end; {
 		if n := l.free.lead(p, uint64(end-p), true); n > 0 {

@@ -37,18 +37,26 @@ func looksClosed(t *testing.T, path string) bool {
 	return m.Settled
 }
 
-func TestTheFailedFlushOfATakeOverIsNotTriedAgain(t *testing.T) {
+// afterDeath makes a database of n keys whose writer has died in the flush of more, and returns another process's store of it, with its tape.
+func afterDeath(t *testing.T, n int) (*Store, *tape) {
+	t.Helper()
 	needByteLocks(t)
 	path := memoryPath(t)
 	f := &freezer{at: -1, frozen: make(chan struct{})}
 	a, err := Open(path, 0o600, &Options{Timeout: time.Minute, Seam: f.seam})
 	noError(t, err)
-	noError(t, putKeys(a, 0, 50))
+	noError(t, putKeys(a, 0, n))
 	b, p := taping(t, path)
+	wantKeys(t, b, n)
 	f.freezeAt(2) // the flush
-	later(func() error { return putKeys(a, 50, 60) })
+	later(func() error { return putKeys(a, n, n+10) })
 	<-f.frozen
 	die(a)
+	return b, p
+}
+
+func TestTheFailedFlushOfATakeOverIsNotTriedAgain(t *testing.T) {
+	b, p := afterDeath(t, 50)
 	var failed atomic.Bool
 	p.set(func(_ int, op mmapfile.Op) error {
 		if op.Kind == mmapfile.OpSync && failed.CompareAndSwap(false, true) {
@@ -67,18 +75,7 @@ func TestTheFailedFlushOfATakeOverIsNotTriedAgain(t *testing.T) {
 
 // The kernel tells of a lost write once, to one of the flushes in progress: here to a Sync beside the flush of an adoption.
 func TestATakeOverDoesNotShowWhatASyncWasToldIsLost(t *testing.T) {
-	needByteLocks(t)
-	path := memoryPath(t)
-	f := &freezer{at: -1, frozen: make(chan struct{})}
-	a, err := Open(path, 0o600, &Options{Timeout: time.Minute, Seam: f.seam})
-	noError(t, err)
-	noError(t, putKeys(a, 0, 100))
-	b, p := taping(t, path)
-	wantKeys(t, b, 100)
-	f.freezeAt(2) // the flush
-	later(func() error { return putKeys(a, 100, 150) })
-	<-f.frozen
-	die(a)
+	b, p := afterDeath(t, 100)
 	syncing := make(chan struct{})
 	p.set(func(i int, op mmapfile.Op) error {
 		if op.Kind == mmapfile.OpSync && i == 0 {

@@ -266,6 +266,9 @@ func (st *Store) takeOver() error {
 func (st *Store) recoverBeside() (*page.Meta, error) {
 	st.takeFlight()
 	defer st.leaveFlight()
+	if err := st.failed(); err != nil { // of a Sync that was waited for
+		return nil, err
+	}
 	m, err := st.recover()
 	return m, firstError(err, st.besideFailed())
 }

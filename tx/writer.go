@@ -340,12 +340,15 @@ func (w *writer) freeMore() bool {
 // newest commit's meta takes every slot, as it does after a clean close. Without it a full database could not use what a
 // deletion has freed, because only a further commit would.
 func (w *writer) freeOlder() bool {
-	if w.space.PendingPages() == 0 || w.st.failed() != nil {
+	if w.space.PendingPages() == 0 {
 		return false
 	}
 	if !w.sealing {
 		w.st.takeFlight()
 		defer w.st.leaveFlight()
+	}
+	if w.st.failed() != nil { // a Sync that was waited for
+		return false
 	}
 	m := w.slots[w.newestSlot()].meta
 	m.Base = m.Commit // it is durable: nothing that it was based on is needed any more
