@@ -53,15 +53,16 @@ func traceOf(t testing.TB, o mmdb.Options, ops []Op) *Trace {
 	return &Trace{DB: r.Path, Events: rec.Events(), States: r.States}
 }
 
-// crashAll runs Crash on all processors and adds up the reports.
+// crashAll runs Crash on all processors and adds up the reports. If cfg has more shards than there are processors, the others are left out.
 func crashAll(t testing.TB, tr *Trace, cfg CrashConfig) (CrashReport, error) {
 	t.Helper()
 	cfg.Dir = imageDir(t)
-	cfg.Shards = runtime.GOMAXPROCS(0)
+	n := runtime.GOMAXPROCS(0)
+	cfg.Shards = max(cfg.Shards, n)
 	var wg sync.WaitGroup
-	reports := make([]CrashReport, cfg.Shards)
-	errs := make([]error, cfg.Shards)
-	for i := range cfg.Shards {
+	reports := make([]CrashReport, n)
+	errs := make([]error, n)
+	for i := range n {
 		wg.Go(func() {
 			c := cfg
 			c.Shard = i
@@ -141,25 +142,48 @@ func TestCrashDuringCreation(t *testing.T) {
 	}
 }
 
-// TestCrashLargeCommit crashes a commit that is too large for one flush.
+// TestCrashLargeCommit crashes a commit that is too large for one flush: every image of one that is when a sixteenth
+// of the size is enough, and a share of the images of one that really is, unless -crash.for asks for all of them.
 func TestCrashLargeCommit(t *testing.T) {
-	if brief() {
-		t.Skip("writes 20 MiB per image")
+	for _, c := range []struct {
+		name  string
+		unit  int
+		extra int
+		of    int // every so many images are verified
+	}{{"sixteenth", 1, 100, 1}, {"whole", 16, 3, 40}} {
+		t.Run(c.name, func(t *testing.T) {
+			var o mmdb.Options
+			cfg := CrashConfig{Seed: 1, Extra: c.extra, Keep: keepDir(t)}
+			if c.unit == 1 {
+				tx.Sabotage(&o, tx.EagerLarge)
+			}
+			if c.of > 1 && *crashFor == 0 {
+				cfg.Shards = c.of * runtime.GOMAXPROCS(0)
+			}
+			if brief() {
+				cfg.Extra, cfg.Shards = 0, 10*max(cfg.Shards, runtime.GOMAXPROCS(0))
+			}
+			cfg.Options = o
+			report, err := crashAll(t, traceOf(t, o, largeCommit(c.unit)), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%+v", report)
+		})
 	}
-	fill := []Op{
+}
+
+// largeCommit makes a commit of more than unit MiB, and frees the most of it.
+func largeCommit(unit int) []Op {
+	return []Op{
 		{Kind: OpPut, Path: []string{"A"}, Key: []byte("first"), Size: 100, Seed: 1},
 		{Kind: OpCommit},
-		{Kind: OpPut, Path: []string{"A"}, Key: []byte("large"), Size: 12 << 20, Seed: 2},
-		{Kind: OpFill, Path: []string{"B"}, Key: []byte("many"), N: 8000, Size: 1000, Seed: 3},
+		{Kind: OpPut, Path: []string{"A"}, Key: []byte("large"), Size: unit * 768 << 10, Seed: 2},
+		{Kind: OpFill, Path: []string{"B"}, Key: []byte("many"), N: unit * 500, Size: 1000, Seed: 3},
 		{Kind: OpCommit},
 		{Kind: OpDelete, Path: []string{"A"}, Key: []byte("large")},
 		{Kind: OpCommit},
 	}
-	report, err := crashAll(t, traceOf(t, mmdb.Options{}, fill), CrashConfig{Seed: 1, Extra: 3, Keep: keepDir(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("%+v", report)
 }
 
 // faultTrace records a run in which calls fail.

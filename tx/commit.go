@@ -11,6 +11,13 @@ import (
 // oneFlushMax bounds a commit that is made durable by one flush (I4): recovery reads all that it wrote.
 const oneFlushMax = 16 << 20
 
+func (st *Store) oneFlushMax() int64 {
+	if st.sabotaged(EagerLarge) {
+		return oneFlushMax / 16
+	}
+	return oneFlushMax
+}
+
 // seal gives the pages of the open group g their places and writes them, with the commit's record: what is left to do is the
 // meta and the flush (flight). The caller leads and holds the writer lock. After an error nothing was changed, and all
 // that the group did is dropped. A running function, if not nil, goes on from the sealed state; after an error it can only fail, and sees
@@ -121,7 +128,7 @@ func (w *writer) takeOff(f *flight, rec *page.Record, link page.Link) {
 func (w *writer) chooseFlush(g *group, space uint32) *flight {
 	f, bytes := &w.st.flight, int64(w.writtenPages())<<w.st.shift
 	f.size = g.size
-	large := w.spilled || bytes > oneFlushMax
+	large := w.spilled || bytes > w.st.oneFlushMax()
 	bytes += int64(space)<<w.st.shift + w.st.window.bytes.Load()
 	f.durable = g.durable || large || bytes > w.windowLimit()
 	f.twoPhase = f.durable && (w.st.opts.TwoPhase || large || bytes > windowMax)
@@ -230,7 +237,7 @@ func (w *writer) unitPages() (n uint64) {
 // which take so many bytes with the body of the root bucket, and so many pages are written.
 func (w *writer) recordSpace(checkpoint bool, freed, known int, pages uint64) uint32 {
 	n := page.RecordHeaderSize + known + spareRuns
-	if !w.spilled && pages<<w.st.shift <= oneFlushMax {
+	if !w.spilled && int64(pages<<w.st.shift) <= w.st.oneFlushMax() {
 		n += int(pages) * page.ChecksumSize
 	}
 	if checkpoint {

@@ -33,10 +33,11 @@ const (
 )
 
 // These are no mistakes. EagerCarry: every function carries pages along, in a database of any size. EagerCheckpoint: every
-// fourth record is a checkpoint, while lazy commits are not durable too.
+// fourth record is a checkpoint, while lazy commits are not durable too. EagerLarge: a sixteenth of the size makes a commit too large for one flush.
 const (
 	EagerCarry      Bug = 1 << 31
 	EagerCheckpoint Bug = 1 << 30
+	EagerLarge      Bug = 1 << 29
 )
 
 // Sabotage switches mistakes on in databases opened with o. It is for the crash suite.
