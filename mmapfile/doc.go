@@ -21,7 +21,7 @@
 // read-only: a store dirties as much as the kernel keeps in one piece, reads from the device what it is
 // about to overwrite, and meets a full disk as a signal.
 //
-// A Mapping reserves address space (nothing but numbers: 1 TiB by default) and maps the file into
+// A Mapping reserves address space (nothing but numbers: 1 TiB by default, less where many are open) and maps the file into
 // its beginning, in steps that double. If a step fails, what the kernel did to that range is not
 // known, so the mapping is closed for growth (ErrReserved) and never touches the range again.
 //

@@ -3,22 +3,16 @@ package mmapfile
 import (
 	"fmt"
 	"math"
-	"math/bits"
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 )
 
-const (
-	chunk     = 1 << 20   // a mapping begins with one and doubles; a multiple of every system's page
-	reserve64 = 1 << 40   // default reservation where addresses have 64 bits
-	reserve32 = 512 << 20 // and where they have 32
-)
+const chunk = 1 << 20 // a mapping begins with one and doubles; a multiple of every system's page
 
 // MapOptions say how a file is mapped.
 type MapOptions struct {
-	Reserve  int64 // bytes of address space; 0 means 1 TiB, on 32-bit systems 512 MiB
+	Reserve  int64 // bytes of address space; 0: 1 TiB, less where many mappings are open, on 32-bit systems 512 MiB
 	Writable bool  // stores through the mapping change the file; a database never asks for it
 }
 
@@ -37,6 +31,7 @@ type Mapping struct {
 	mu     sync.Mutex // serialises growth and guards the rest
 	advice Advice
 	locked bool
+	fixed  bool   // made by MapShared
 	closed bool   // no more growth: a fixed mapping failed
 	hole   [2]int // the range of that failure, which may be somebody else's memory by now
 	place  func(dst []byte, fd int, off int64, writable bool) error
@@ -56,15 +51,13 @@ func (f *File) Map(o MapOptions) (*Mapping, error) {
 	}
 	want := o.Reserve
 	if want <= 0 {
-		want = reserve64
-		if bits.UintSize == 32 {
-			want = reserve32
-		}
+		want = max(defaultReserve(), 2*size)
 	}
 	data, err := reserve(want, max(size, 1))
 	if err != nil {
 		return nil, wrap(opReserve, f.path, err)
 	}
+	reservedNow.Add(int64(len(data)))
 	m := &Mapping{file: f, writable: o.Writable, data: data, advice: AdviceRandom, place: memPlace}
 	m.msync = m.perform
 	if err := m.extend(size, opMap); err != nil {
@@ -80,7 +73,7 @@ func (f *File) MapShared(n int64) (*Mapping, error) {
 	if n <= 0 || n > math.MaxInt {
 		return nil, invalid(opMap, f.path, "%d bytes", n)
 	}
-	m := &Mapping{file: f, writable: true, place: memPlace, closed: true}
+	m := &Mapping{file: f, writable: true, place: memPlace, fixed: true, closed: true}
 	m.msync = m.perform
 	err := f.with(func(fd int) (err error) {
 		m.data, err = memMap(fd, 0, int(n), ProtRead|ProtWrite, Shared)
@@ -91,32 +84,6 @@ func (f *File) MapShared(n int64) (*Mapping, error) {
 	}
 	m.mapped.Store(n)
 	return m, nil
-}
-
-// reserve takes want bytes of address space, or less where there is not that much, but at least need.
-func reserve(want, need int64) ([]byte, error) {
-	if need > math.MaxInt-chunk {
-		return nil, fmt.Errorf("%d bytes: %w", need, syscall.ENOMEM)
-	}
-	need = roundUp(need, chunk)
-	n := max(roundUp(min(want, math.MaxInt-chunk), chunk), need)
-	halved := false
-	for {
-		b, err := memReserve(int(n))
-		if err == nil && halved && n > need {
-			// There is a limit, and we are close to it: leave half for the rest of the process.
-			_ = memUnmap(b)
-			halved, n = false, max(roundUp(n/2, chunk), need)
-			continue
-		}
-		if err == nil {
-			return b, nil
-		}
-		if n == need {
-			return nil, fmt.Errorf("%d bytes: %w", need, err)
-		}
-		halved, n = true, max(roundUp(n/2, chunk), need)
-	}
 }
 
 // roundUp rounds n up to a multiple of unit, a power of two.
@@ -219,6 +186,9 @@ func (m *Mapping) Unmap() error {
 	}
 	m.data = nil
 	m.mapped.Store(0)
+	if !m.fixed {
+		reservedNow.Add(-int64(len(data)))
+	}
 	err := memUnmap(data[:m.hole[0]])
 	if e := memUnmap(data[m.hole[1]:]); err == nil {
 		err = e
@@ -246,10 +216,10 @@ func (m *Mapping) Detach() error {
 
 // Sync makes [off, off+n) of the file durable, and the file's size, whether it was written by
 // WriteAt or through a mapping: one msync call, and one flush of the device. The range must be
-// mapped. Where msync does not reach the device, the whole file is flushed through its descriptor. As
+// mapped; an empty one flushes nothing. Where msync does not reach the device, the whole file is flushed through its descriptor. As
 // with File.Sync, nothing is repeated after a failure.
 func (m *Mapping) Sync(off, n int64) error {
-	if off < 0 || n < 0 || off+n > m.mapped.Load() {
+	if off < 0 || n < 0 || n > m.mapped.Load()-off {
 		return invalid("msync", m.file.path, "range %d+%d of %d mapped bytes", off, n, m.mapped.Load())
 	}
 	_, err := m.file.seam.through(Op{Kind: OpMsync, Path: m.file.path, Offset: off, Length: n}, m.msync)
@@ -262,6 +232,9 @@ func (m *Mapping) perform(op Op) (int, error) {
 	defer m.life.RUnlock()
 	if m.data == nil {
 		return 0, os.ErrClosed
+	}
+	if op.Length == 0 {
+		return 0, nil
 	}
 	from := op.Offset &^ (pageSize - 1)
 	to := min(roundUp(op.Offset+op.Length, pageSize), m.mapped.Load())

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"sync"
@@ -194,10 +195,13 @@ func TestMapErrors(t *testing.T) {
 		t.Fatal("mapped a file of /proc")
 	}
 	m := mapTemp(t, f, MapOptions{})
-	for _, c := range [][2]int64{{-1, 1}, {0, -1}, {0, m.Len() + 1}, {m.Len(), 1}} {
+	for _, c := range [][2]int64{{-1, 1}, {0, -1}, {0, m.Len() + 1}, {m.Len(), 1}, {math.MaxInt64, 1}, {1, math.MaxInt64}} {
 		if err := m.Sync(c[0], c[1]); !errors.Is(err, syscall.EINVAL) {
 			t.Errorf("%v: %v", c, err)
 		}
+	}
+	for _, off := range []int64{0, 100, m.Len()} {
+		must(t, m.Sync(off, 0))
 	}
 }
 
