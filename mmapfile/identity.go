@@ -46,6 +46,11 @@ func (f *File) Give(id Identity) error {
 	return wrap("change the owner of", f.path, f.with(func(fd int) error { return sysGive(fd, id) }))
 }
 
+// Chmod makes mode the permission bits of the file, whatever the umask.
+func (f *File) Chmod(mode os.FileMode) error {
+	return wrap("change the mode of", f.path, f.with(func(fd int) error { return sysChmod(fd, mode) }))
+}
+
 // Network returns the kind of the file system that the file is on if that is one of other computers, such as "nfs", where neither locks
 // nor mappings can be relied on; "" if it is local, or can't be told.
 func (f *File) Network() (kind string, err error) {

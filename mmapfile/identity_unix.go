@@ -33,3 +33,5 @@ func identityOf(st *unix.Stat_t) Identity {
 }
 
 func sysGive(fd int, id Identity) error { return unix.Fchown(fd, id.User, id.Group) }
+
+func sysChmod(fd int, mode os.FileMode) error { return unix.Fchmod(fd, uint32(mode.Perm())) }

@@ -28,6 +28,9 @@ func sysWritev(fd int, bufs [][]byte, off int64) (int, error) {
 
 func sysSync(fd int) error { return unix.Fdatasync(fd) }
 
+// sysSyncAll flushes the file system that fd is on.
+func sysSyncAll(fd int) error { return unix.Syncfs(fd) }
+
 func sysStart(fd int, off, n int64) error {
 	return unix.SyncFileRange(fd, off, n, unix.SYNC_FILE_RANGE_WRITE)
 }

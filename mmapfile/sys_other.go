@@ -26,6 +26,7 @@ func unlockBytes(int) error                     { return ErrUnsupported }
 func sysNetwork(int) (string, error)            { return "", ErrUnsupported }
 func sysIdentity(int) (id Identity, err error)  { return id, ErrUnsupported }
 func sysGive(int, Identity) error               { return ErrUnsupported }
+func sysChmod(int, os.FileMode) error           { return ErrUnsupported }
 func memWords([]byte) []atomic.Uint64           { return nil }
 
 func sysOpen(string, bool) (int, error)                        { return -1, ErrUnsupported }
@@ -50,7 +51,7 @@ func sysPunch(int, int64, int64) error                   { return ErrUnsupported
 func sysSync(int) error                                  { return ErrUnsupported }
 func sysStart(int, int64, int64) error                   { return ErrUnsupported }
 func sysDrop(int) error                                  { return ErrUnsupported }
-func sysSyncDir(string) error                            { return ErrUnsupported }
+func sysSyncDir(_, _ string) error                       { return ErrUnsupported }
 func sysMsync([]byte) error                              { return ErrUnsupported }
 func sysAdvise([]byte, Advice) error                     { return ErrUnsupported }
 func sysWillNeed([]byte) error                           { return ErrUnsupported }

@@ -129,9 +129,16 @@ func sysWillNeed(b []byte) error { return unix.Madvise(b, unix.MADV_WILLNEED) }
 
 func sysUnpin(b []byte) error { return unix.Munlock(b) }
 
-// sysSyncDir flushes a directory.
-func sysSyncDir(dir string) (err error) {
+// sysSyncDir flushes a directory, or where it may not be opened (one to put files into, and not to look at), the file system that it is on,
+// by way of a file in it.
+func sysSyncDir(dir, file string) (err error) {
 	fd, err := openRetry(dir, unix.O_RDONLY|unix.O_DIRECTORY|openFlags, 0)
+	flush := unix.Fsync
+	if err == unix.EACCES {
+		if inside, e := openRetry(file, unix.O_RDONLY|openFlags, 0); e == nil {
+			fd, flush, err = inside, sysSyncAll, nil
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -140,5 +147,5 @@ func sysSyncDir(dir string) (err error) {
 			err = e
 		}
 	}()
-	return unix.Fsync(fd)
+	return flush(fd)
 }

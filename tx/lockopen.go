@@ -102,6 +102,9 @@ func ownLockFile(f *mmapfile.File, path string, db mmapfile.Identity) error {
 	if f.Created() {
 		_ = f.Give(db) // root makes files for the database's owner
 	}
+	if all := f.Opened().Mode | db.Mode; all != f.Opened().Mode {
+		_ = f.Chmod(all) // who may use the database may use this, whatever the umask
+	}
 	return nil
 }
 

@@ -69,6 +69,17 @@ func modeAtCreate(mode *os.FileMode, name *string) mmapfile.Seam {
 	}
 }
 
+// The umask of the process that opens a database first must not keep those out who may use the database.
+func TestModeOfTheLockFileIsTheDatabases(t *testing.T) {
+	path, _ := makeFile(t, 50, nil)
+	noError(t, os.Chmod(path, 0o666))
+	withUmask(t, 0o022)
+	st, other := openStore(t, path, nil), openStore(t, path, nil) // the second makes sure that others are let in
+	wantMode(t, path+lockSuffix, 0o666)
+	noError(t, other.Close())
+	noError(t, st.Close())
+}
+
 func TestModeOfAnExistingDatabaseStays(t *testing.T) {
 	path, _ := makeFile(t, 50, nil)
 	noError(t, os.Chmod(path, 0o604))
