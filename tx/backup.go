@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"mmdb/mmapfile"
 )
@@ -33,7 +34,9 @@ type BackupReport struct {
 
 // Backup writes the newest commit to a file at path: a whole database, while transactions go on. Every page is verified in the
 // bytes that are written; one that fails ends it with ErrCorrupt. Pages that hold no live data are written as zeros. The file is
-// complete and durable before it takes the name, so there never is half a backup; after an error there is none.
+// complete and durable before it takes the name, so there never is half a backup; after an error there is none, and what had the name
+// is as it was: but if the very last step fails after Replace, the flush of the folder, the backup stands there, and a power failure
+// may bring the other file back. A symbolic link at path is followed; what is no regular file is not replaced (mmapfile.ErrNotRegular).
 //
 // It is one read transaction, however long it takes, and keeps from being used again what that sees. Errors: ErrSameFile,
 // fs.ErrExist, ErrCorrupt, that of Progress, and the system's.
@@ -54,42 +57,77 @@ func (st *Store) Backup(path string, o BackupOptions) (r BackupReport, err error
 
 // backup writes t's snapshot to the file at path, which appears when it is whole, and returns its size.
 func (t *Tx) backup(path string, o *BackupOptions) (n int64, err error) {
-	if t.store.file.SameFile(path) {
-		return 0, fmt.Errorf("%s: %w", path, ErrSameFile)
+	if path, err = t.backupTarget(path, o.Replace); err != nil {
+		return 0, err
 	}
-	if _, err := os.Lstat(path); err == nil && !o.Replace {
-		return 0, &fs.PathError{Op: "backup", Path: path, Err: fs.ErrExist}
+	temp, rename, seam := tempName(path), mmapfile.RenameNew, t.store.opts.Seam
+	if o.Replace {
+		rename = mmapfile.Rename
 	}
-	temp := tempName(path)
-	seam := t.store.opts.Seam
+	made := temp // what is there of the backup, unless it stays
 	defer func() {
-		if err != nil {
-			if e := mmapfile.Remove(temp, seam); e != nil && !errors.Is(e, fs.ErrNotExist) {
-				err = fmt.Errorf("%w (%s stays: %w)", err, temp, e)
-			}
+		if made == "" {
+			return
+		}
+		if _, e := os.Lstat(made); e != nil {
+			return
+		}
+		if e := mmapfile.Remove(made, seam); e != nil && err != nil {
+			err = fmt.Errorf("%w (%s stays: %w)", err, made, e)
 		}
 	}()
 	if n, err = t.fill(temp, o); err != nil {
 		return 0, err
 	}
-	rename := mmapfile.RenameNew
-	if o.Replace {
-		rename = mmapfile.Rename
-	}
 	if err = rename(temp, path, seam); err != nil {
 		return 0, err
+	}
+	made = path
+	if o.Replace {
+		made = "" // the file before it is gone
 	}
 	if err = mmapfile.SyncParent(path, seam); err != nil {
 		return 0, err
 	}
+	made = ""
 	return n, nil
 }
 
-// tempName returns a name beside path that nothing has.
+// backupTarget returns the path that a backup to path takes in the end, symbolic links resolved, unless something stands there that it must
+// not replace.
+func (t *Tx) backupTarget(path string, replace bool) (string, error) {
+	if t.store.file.SameFile(path) {
+		return "", fmt.Errorf("%s: %w", path, ErrSameFile)
+	}
+	_, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return path, nil
+	case err == nil && !replace:
+		err = &fs.PathError{Op: "backup", Path: path, Err: fs.ErrExist}
+	}
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path)
+	}
+	if err == nil && path == t.store.file.RealPath()+lockSuffix {
+		err = fmt.Errorf("%s: %w: it is the database's lock file", path, ErrSameFile)
+	}
+	if err != nil {
+		return "", err
+	}
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "backup", Path: path, Err: mmapfile.ErrNotRegular}
+	}
+	return path, err
+}
+
+// tempName returns a name beside path that nothing has. It begins as path does, as far as file systems let names be long.
 func tempName(path string) string {
 	var id [6]byte
 	rand.Read(id[:])
-	return fmt.Sprintf("%s.%x.tmp", path, id)
+	dir, base := filepath.Split(path)
+	return fmt.Sprintf("%s%s.%x.tmp", dir, base[:min(len(base), 200)], id)
 }
 
 // fill writes the new file at path and makes it durable. A fault of the mapping is an error here already, so that the

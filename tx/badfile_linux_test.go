@@ -362,3 +362,32 @@ func childFileSize(args []string) error {
 	fmt.Println(err)
 	return errors.Join(putKeys(st, 0, 200), st.Close())
 }
+
+// What is no regular file is not replaced, and a symbolic link is followed.
+func TestBackupReplacesRegularFilesOnly(t *testing.T) {
+	both(t, func(t *testing.T, o BackupOptions) {
+		path, _ := makeFile(t, 200, nil)
+		st := openStore(t, path, nil)
+		dir := t.TempDir()
+		o.Replace = true
+		fifo, link, to := filepath.Join(dir, "fifo"), filepath.Join(dir, "link"), filepath.Join(dir, "file")
+		noError(t, syscall.Mkfifo(fifo, 0o600))
+		noError(t, os.Symlink(fifo, link))
+		for _, name := range []string{fifo, link, dir} {
+			_, err := st.Backup(name, o)
+			wantError(t, err, mmapfile.ErrNotRegular)
+		}
+		noError(t, os.Remove(link))
+		noError(t, os.Symlink(to, link))
+		_, err := st.Backup(link, o)
+		wantError(t, err, fs.ErrNotExist)
+		noError(t, os.WriteFile(to, nil, 0o600))
+		_, err = st.Backup(link, o)
+		noError(t, err)
+		checkFile(t, to, 200)
+		admitted(st)
+		_, err = st.Backup(path+lockSuffix, o)
+		wantError(t, err, ErrSameFile)
+		wantNames(t, dir, "fifo", "file", "link")
+	})
+}
