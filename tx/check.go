@@ -69,8 +69,8 @@ const reportEvery = 1024
 func (c *checker) check() {
 	k := walker{t: c.t, visit: c.visit, problem: c.problem, lost: func() { c.lost = true }}
 	c.guarded(func() {
-		c.mark(0, uint64(c.t.store.first), "meta pages")
-		k.bucket(c.t.snap.meta.Root, c.t.snap.root, c.t.snap.meta.Commit, "")
+		c.mark(0, uint64(c.t.store.first), section("meta pages"))
+		k.bucket(c.t.snap.meta.Root, c.t.snap.root, c.t.snap.meta.Commit, nil)
 	})
 	c.guarded(c.space)
 	if c.stopped {
@@ -101,14 +101,24 @@ func (c *checker) emit(err error) bool {
 	return !c.stopped
 }
 
-func (c *checker) problem(no page.No, path, reason string) bool {
-	return c.emit(&page.CorruptError{Page: no, Path: path, Reason: reason})
+func (c *checker) problem(no page.No, path fmt.Stringer, reason string) bool {
+	return c.emit(&page.CorruptError{Page: no, Path: path.String(), Reason: reason})
 }
+
+// A section is what Check examines besides the trees, by name.
+type section string
+
+func (s section) String() string { return string(s) }
+
+// A grave is what was freed by that commit.
+type grave page.Commit
+
+func (g grave) String() string { return fmt.Sprintf("pending, freed by commit %d", uint64(g)) }
 
 func (c *checker) visit(v visited) bool { return c.mark(v.no, uint64(v.n), v.path) }
 
 // mark notes that n pages are in use, and reports those that were before.
-func (c *checker) mark(no page.No, n uint64, path string) bool {
+func (c *checker) mark(no page.No, n uint64, path fmt.Stringer) bool {
 	for end := no + page.No(n); no < end && no < c.t.limit; no++ {
 		w, bit := &c.used[no/64], uint64(1)<<(no%64)
 		if *w&bit != 0 {
@@ -128,11 +138,11 @@ func (c *checker) space() {
 	t := c.t
 	list, links, err := t.store.replayChain(&t.snap.meta, t.data)
 	for _, l := range links {
-		c.mark(l.Page, uint64(page.RunPages(int(l.Len), t.store.pageSize)), fmt.Sprintf("commit record %d", l.Commit))
+		c.mark(l.Page, uint64(page.RunPages(int(l.Len), t.store.pageSize)), section(fmt.Sprintf("commit record %d", l.Commit)))
 	}
 	if err != nil {
 		if ce, ok := asCorrupt(err); ok {
-			c.problem(ce.Page, "commit records", ce.Reason)
+			c.problem(ce.Page, section("commit records"), ce.Reason)
 		} else {
 			c.emit(err)
 		}
@@ -147,13 +157,13 @@ func (c *checker) extents(list *freelist.List) {
 		if c.stopped {
 			return
 		}
-		c.mark(e.Page, e.Len, "free list")
+		c.mark(e.Page, e.Len, section("free list"))
 	}
 	for p := range list.PendingExtentsSeq() {
 		if c.stopped {
 			return
 		}
-		c.mark(p.Page, p.Len, fmt.Sprintf("pending, freed by commit %d", p.Died))
+		c.mark(p.Page, p.Len, grave(p.Died))
 	}
 }
 
@@ -171,13 +181,13 @@ func (c *checker) unreachable() {
 		}
 		missing += uint64(no - from + 1)
 		if n := no - from + 1; !c.lost && n == 1 {
-			c.problem(from, "", "the page is neither in use nor free")
+			c.problem(from, section(""), "the page is neither in use nor free")
 		} else if !c.lost {
-			c.problem(from, "", fmt.Sprintf("this page and the %d after it are neither in use nor free", n-1))
+			c.problem(from, section(""), fmt.Sprintf("this page and the %d after it are neither in use nor free", n-1))
 		}
 	}
 	if c.lost && missing > 0 {
-		c.problem(0, "", fmt.Sprintf("%d pages are neither in use nor free: they may hang below what can't be read", missing))
+		c.problem(0, section(""), fmt.Sprintf("%d pages are neither in use nor free: they may hang below what can't be read", missing))
 	}
 }
 

@@ -42,7 +42,7 @@ func (t *Tx) livePages(progress func(phase string, done, total uint64) error) (l
 		return first == nil
 	}
 	k := walker{t: t, visit: c.visit, problem: c.problem}
-	k.bucket(t.snap.meta.Root, t.snap.root, t.snap.meta.Commit, "")
+	k.bucket(t.snap.meta.Root, t.snap.root, t.snap.meta.Commit, nil)
 	if first != nil {
 		return nil, first
 	}
@@ -51,7 +51,7 @@ func (t *Tx) livePages(progress func(phase string, done, total uint64) error) (l
 		return nil, err
 	}
 	for _, l := range links {
-		c.mark(l.Page, uint64(page.RunPages(int(l.Len), t.store.pageSize)), "commit record")
+		c.mark(l.Page, uint64(page.RunPages(int(l.Len), t.store.pageSize)), section("commit record"))
 	}
 	return c.used, first
 }

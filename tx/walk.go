@@ -3,6 +3,8 @@ package tx
 import (
 	"bytes"
 	"fmt"
+	"slices"
+	"strings"
 
 	"mmdb/page"
 )
@@ -11,9 +13,9 @@ import (
 // makes of trees. Problems are reported, and the walk goes on with what can still be read.
 type walker struct {
 	t       *Tx
-	visit   func(v visited) bool                              // for each page or run; false leaves out what is below
-	problem func(no page.No, path string, reason string) bool // false stops the walk
-	lost    func()                                            // called when a page can't be read; may be nil
+	visit   func(v visited) bool                                    // for each page or run; false leaves out what is below
+	problem func(no page.No, path fmt.Stringer, reason string) bool // false stops the walk
+	lost    func()                                                  // called when a page can't be read; may be nil
 	stopped bool
 }
 
@@ -21,18 +23,43 @@ type walker struct {
 type visited struct {
 	no   page.No
 	n    uint32
-	path string
+	path fmt.Stringer
+}
+
+// A place is where in a tree something is: below what up is the place of. It becomes text when a problem is told: buckets can be nested as
+// deep as the file has pages, and the text of each is as long as it is deep.
+type place struct {
+	up   *place  // nil for the root bucket
+	no   page.No // a page
+	name []byte  // or, if it is not nil, a bucket
+}
+
+// String returns the way to p from the root bucket: page numbers, and the starts of bucket names.
+func (p *place) String() string {
+	var way []*place
+	for ; p != nil; p = p.up {
+		way = append(way, p)
+	}
+	var b strings.Builder
+	for _, p := range slices.Backward(way) {
+		if p.name != nil {
+			fmt.Fprintf(&b, "/%.40q", p.name)
+		} else {
+			fmt.Fprintf(&b, "/%d", p.no)
+		}
+	}
+	return b.String()
 }
 
 // report passes on a problem.
-func (k *walker) report(no page.No, path, format string, args ...any) {
+func (k *walker) report(no page.No, path *place, format string, args ...any) {
 	if !k.stopped && !k.problem(no, path, fmt.Sprintf(format, args...)) {
 		k.stopped = true
 	}
 }
 
 // reportErr passes on an error of reading page no.
-func (k *walker) reportErr(no page.No, path string, err error) {
+func (k *walker) reportErr(no page.No, path *place, err error) {
 	if k.lost != nil {
 		k.lost()
 	}
@@ -43,29 +70,29 @@ func (k *walker) reportErr(no page.No, path string, err error) {
 	k.report(no, path, "%v", err)
 }
 
-// bucket walks the tree of one bucket. name is its path; born bounds its root's age.
-func (k *walker) bucket(hdr page.Bucket, inline []byte, born page.Commit, name string) {
+// bucket walks the tree of one bucket, which is at path; born bounds its root's age.
+func (k *walker) bucket(hdr page.Bucket, inline []byte, born page.Commit, path *place) {
 	var keys uint64
 	b := &Bucket{tx: k.t, hdr: hdr, born: born}
 	if !hdr.HasPages() {
-		keys = k.leaf(b, inline, 0, born, nil, nil, name)
+		keys = k.leaf(b, inline, 0, born, nil, nil, path)
 	} else if hdr.Root == 0 {
-		keys = k.branch(b, inline, 0, int(hdr.Level), born, nil, nil, name)
+		keys = k.branch(b, inline, 0, int(hdr.Level), born, nil, nil, path)
 	} else {
-		keys = k.tree(b, hdr.Root, -1, born, nil, nil, name)
+		keys = k.tree(b, hdr.Root, -1, born, nil, nil, path)
 	}
 	if keys != hdr.Keys {
-		k.report(hdr.Root.Page(), name, "the bucket's header counts %d keys, its tree has %d", hdr.Keys, keys)
+		k.report(hdr.Root.Page(), path, "the bucket's header counts %d keys, its tree has %d", hdr.Keys, keys)
 	}
 }
 
 // tree walks the subtree of ref, whose keys must be in [lo, hi), and returns how many there are.
-func (k *walker) tree(b *Bucket, ref page.Ref, level int, born page.Commit, lo, hi []byte, path string) (keys uint64) {
+func (k *walker) tree(b *Bucket, ref page.Ref, level int, born page.Commit, lo, hi []byte, path *place) (keys uint64) {
 	if k.stopped {
 		return 0
 	}
 	no := ref.Page()
-	path = fmt.Sprintf("%s/%d", path, no)
+	path = &place{up: path, no: no}
 	pg, err := k.t.node(ref, b.hdr.Tree, level, born)
 	if err != nil {
 		k.reportErr(no, path, err)
@@ -82,7 +109,7 @@ func (k *walker) tree(b *Bucket, ref page.Ref, level int, born page.Commit, lo, 
 }
 
 // branch is tree for what the branch br, in page no, refers to.
-func (k *walker) branch(b *Bucket, br page.Branch, no page.No, level int, born page.Commit, lo, hi []byte, path string) (keys uint64) {
+func (k *walker) branch(b *Bucket, br page.Branch, no page.No, level int, born page.Commit, lo, hi []byte, path *place) (keys uint64) {
 	low := lo
 	for i := range br.Count() {
 		if k.stopped {
@@ -107,7 +134,7 @@ func (k *walker) branch(b *Bucket, br page.Branch, no page.No, level int, born p
 }
 
 // leaf checks the cells of a leaf, their runs and nested buckets.
-func (k *walker) leaf(b *Bucket, l page.Leaf, no page.No, born page.Commit, lo, hi []byte, path string) uint64 {
+func (k *walker) leaf(b *Bucket, l page.Leaf, no page.No, born page.Commit, lo, hi []byte, path *place) uint64 {
 	if l.Count() == 0 && lo != nil {
 		k.report(no, path, "empty leaf below a branch")
 	}
@@ -131,14 +158,14 @@ func (k *walker) leaf(b *Bucket, l page.Leaf, no page.No, born page.Commit, lo, 
 		case page.CellOverflow:
 			k.run(b, page.DecodeOverflow(l.Payload(i)), path)
 		case page.CellBucket:
-			k.nested(page.DecodeBucket(l.Payload(i)), l.Payload(i), born, no, fmt.Sprintf("%s/%.40q", path, key))
+			k.nested(page.DecodeBucket(l.Payload(i)), l.Payload(i), born, no, &place{up: path, name: key})
 		}
 	}
 	return uint64(l.Count())
 }
 
 // nested walks a bucket in a cell.
-func (k *walker) nested(hdr page.Bucket, cell []byte, born page.Commit, no page.No, path string) {
+func (k *walker) nested(hdr page.Bucket, cell []byte, born page.Commit, no page.No, path *place) {
 	if hdr.Tree >= k.t.nextTree() {
 		k.report(no, path, "tree number %d was not given out yet", hdr.Tree)
 	}
@@ -146,7 +173,7 @@ func (k *walker) nested(hdr page.Bucket, cell []byte, born page.Commit, no page.
 }
 
 // key returns a whole key, or nil after a report.
-func (k *walker) key(b *Bucket, part []byte, ref page.Overflow, large bool, no page.No, path string) []byte {
+func (k *walker) key(b *Bucket, part []byte, ref page.Overflow, large bool, no page.No, path *place) []byte {
 	if !large {
 		return part
 	}
@@ -159,7 +186,7 @@ func (k *walker) key(b *Bucket, part []byte, ref page.Overflow, large bool, no p
 }
 
 // run visits an overflow run and returns its payload, or nil after a report.
-func (k *walker) run(b *Bucket, o page.Overflow, path string) []byte {
+func (k *walker) run(b *Bucket, o page.Overflow, path *place) []byte {
 	no := o.Page.Page()
 	p, err := k.t.payload(o, b.hdr.Tree)
 	if err != nil {
