@@ -38,10 +38,11 @@ func (t *Tx) node(ref page.Ref, tree page.Tree, level int, born page.Commit) ([]
 			return nil, err
 		}
 	}
-	// Level and kind of a verified page agree. A mismatch below means a page that was used again too soon,
-	// or a file put together from others.
+	// Level and kind of a verified page agree, but that runs have level 0 too. A mismatch below means a page that was used again too
+	// soon, or a file put together from others.
 	lv := int(page.Level(b))
-	if lv != level && (level >= 0 || lv >= maxDepth) || page.TreeNo(b) != tree || page.Born(b) > born {
+	if lv != level && (level >= 0 || lv >= maxDepth) || lv == 0 && page.KindOf(b) != page.KindLeaf ||
+		page.TreeNo(b) != tree || page.Born(b) > born {
 		return nil, t.misplaced(b, ref.Page(), tree, level, born)
 	}
 	return b, nil
@@ -57,7 +58,7 @@ func (r *region) seen(no page.No, tree page.Tree, level int, born page.Commit) (
 	b := r.data[from:to:to]
 	_ = b[page.MinSize-1]
 	at, by = int(page.Level(b)), page.Born(b)
-	if at != level && (level >= 0 || at >= maxDepth) || page.TreeNo(b) != tree || by > born {
+	if at != level && (level >= 0 || at >= maxDepth) || at == 0 && page.KindOf(b) != page.KindLeaf || page.TreeNo(b) != tree || by > born {
 		return nil, 0, 0
 	}
 	return page.Body(b), at, by

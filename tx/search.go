@@ -1,6 +1,7 @@
 package tx
 
 import (
+	"bytes"
 	"fmt"
 
 	"mmdb/page"
@@ -256,10 +257,15 @@ func (b *Bucket) keyAt(f *frame, i int) ([]byte, error) {
 
 // wholeKey returns the whole key in slot i of l, for use until the next change.
 func (b *Bucket) wholeKey(l page.Leaf, i int) ([]byte, error) {
-	if l.Large(i) {
-		return b.tx.payload(l.KeyRef(i), b.hdr.Tree)
+	if !l.Large(i) {
+		return l.Key(i), nil
 	}
-	return l.Key(i), nil
+	ref := l.KeyRef(i)
+	key, err := b.tx.payload(ref, b.hdr.Tree)
+	if err == nil && !bytes.HasPrefix(key, l.Key(i)) {
+		return nil, page.Corruptf(ref.Page.Page(), "the key in the run starts differently than its leaf says")
+	}
+	return key, err
 }
 
 // Get returns the value of key, or nil if there is none or it is a nested bucket. An empty value is not nil.

@@ -1,6 +1,8 @@
 package tx
 
 import (
+	"bytes"
+
 	"mmdb/page"
 )
 
@@ -58,6 +60,9 @@ func (b *Bucket) splitEdge(p *path, it item, last bool) ([]byte, error) {
 
 // linkWithKey links two leaves in place of the one at p; low is the last key of left, high the first of right.
 func (b *Bucket) linkWithKey(p *path, left, right child, low, high []byte) error {
+	if bytes.Compare(low, high) >= 0 {
+		return page.Corruptf(0, "the key ranges of two neighbouring leaves of tree %d overlap", b.hdr.Tree)
+	}
 	sep, err := b.separator(low, high)
 	if err != nil {
 		return err
