@@ -25,7 +25,7 @@ const (
 // as absent. Runs of shortRun pages or more are yielded in the order of the file, and where much of it is
 // free all are, so that its end becomes free.
 func (l *List) eachDense(from page.No, n uint64, yield func(Extent) bool) {
-	if n >= shortRun || l.free.pages*denseShare > uint64(l.highWater-l.first) {
+	if n >= shortRun || l.freeShare(denseShare) {
 		l.free.each(from, n, yield)
 		return
 	}
@@ -39,6 +39,9 @@ func (l *List) eachDense(from page.No, n uint64, yield func(Extent) bool) {
 		}
 	}
 }
+
+// freeShare reports whether more than one page in share is free.
+func (l *List) freeShare(share uint64) bool { return l.free.pages*share > uint64(l.highWater-l.first) }
 
 // An area is a part of the file, with the number of its free pages.
 type area struct {

@@ -112,3 +112,20 @@ func TestDenseRunsAreRuns(t *testing.T) {
 		}
 	}
 }
+
+// Small commits leave the end of a file that was emptied alone, so that it can be cut off.
+func TestSmallCommitsLeaveTheEndOfAnEmptiedFile(t *testing.T) {
+	l := withFree(10_000, Extent{10, 5_000}, Extent{5_100, 4_000}, Extent{9_200, 800})
+	for range 50 {
+		got, err := l.Alloc([]uint32{1, 1, 1}, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range got {
+			if p >= 9_200 {
+				t.Fatalf("%v: at the end of the file", got)
+			}
+		}
+	}
+	validate(t, l)
+}

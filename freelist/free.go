@@ -30,6 +30,8 @@ const (
 	fewPages = 64
 	nearRuns = 64
 	runSizes = 6 // powers of two below fewPages
+
+	emptyShare = 2 // where more than one page in so many is free, the shortest run is often the one at the end of the file, and would keep that
 )
 
 // A runCache holds free runs that were seen. Others may have taken them since, or parts of them.
@@ -54,12 +56,12 @@ func (c *runCache) push(e Extent) {
 	c.runs = append(c.runs, e)
 }
 
-// fit returns the index of the shortest run of n pages or more that is still free, or -1.
-func (c *runCache) fit(s *pageSet, n uint64) int {
+// fit returns the index of the shortest run of n pages or more that is still free, of the first of them in the file with inOrder, or -1.
+func (c *runCache) fit(s *pageSet, n uint64, inOrder bool) int {
 	best := -1
 	for i := 0; i < len(c.runs); i++ {
 		e := c.runs[i]
-		if e.Len < n || best >= 0 && e.Len >= c.runs[best].Len {
+		if e.Len < n || best >= 0 && (inOrder && e.Page > c.runs[best].Page || !inOrder && e.Len >= c.runs[best].Len) {
 			continue
 		}
 		if s.lead(e.Page, n, true) == n {
@@ -97,7 +99,7 @@ func (l *List) nearRun(n uint64) (page.No, bool) {
 	if p, ok := l.recentRun(n); ok {
 		return p, true
 	}
-	i := l.near.fit(&l.free, n)
+	i := l.near.fit(&l.free, n, l.freeShare(emptyShare))
 	if i < 0 {
 		return 0, false
 	}
