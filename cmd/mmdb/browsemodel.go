@@ -46,7 +46,7 @@ type browseRow struct {
 
 // open opens the file to read it.
 func (m *browser) open() error {
-	db, err := mmdb.Open(m.file, fileMode, &mmdb.Options{ReadOnly: true, Timeout: m.a.timeout})
+	db, err := m.a.openDB(m.file, mmdb.Options{ReadOnly: true})
 	if err != nil {
 		return fileError(m.file, err)
 	}

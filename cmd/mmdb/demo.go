@@ -137,7 +137,7 @@ func (d *demo) replaceOwn() error {
 		return os.Remove(d.file)
 	})
 	var inUse inUseError
-	if err == nil || own || err == foreign || errors.As(err, &inUse) {
+	if err == nil || own || err == foreign || errors.As(err, &inUse) || errors.Is(err, errInterrupted) {
 		return err
 	}
 	return fmt.Errorf("%w (%v)", foreign, err)

@@ -11,7 +11,7 @@ import (
 
 // load makes the database and fills it, a transaction for every demoBatch files.
 func (d *demo) load() (err error) {
-	db, err := mmdb.Open(d.file, fileMode, &mmdb.Options{Timeout: d.a.timeout})
+	db, err := d.a.openDB(d.file, mmdb.Options{})
 	if err != nil {
 		return fileError(d.file, err)
 	}

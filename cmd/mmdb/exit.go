@@ -94,6 +94,8 @@ func fileError(path string, err error) error {
 		return nil
 	case errors.Is(err, mmdb.ErrTimeout):
 		return inUseError{path}
+	case errors.Is(err, errInterrupted):
+		return errInterrupted
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s: no such file%w", path, hidden{err})
 	}

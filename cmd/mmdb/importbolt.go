@@ -6,9 +6,12 @@ import (
 	"io"
 	"iter"
 	"runtime/debug"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"mmdb"
 )
 
 // boltRows opens a bbolt file read-only and returns everything in it: each bucket, then its keys, then what is nested.
@@ -16,12 +19,17 @@ func (a *app) boltRows(path string, bar *progress) (iter.Seq2[row, error], io.Cl
 	var db *bolt.DB
 	var idle bool
 	err := guardBolt(&idle, func() (err error) {
-		db, err = bolt.Open(path, fileMode, &bolt.Options{ReadOnly: true, Timeout: a.timeout})
-		return err
+		return a.lockWait(func(timeout time.Duration) (err error) {
+			db, err = bolt.Open(path, fileMode, &bolt.Options{ReadOnly: true, Timeout: timeout})
+			if errors.Is(err, bolterrors.ErrTimeout) {
+				return mmdb.ErrTimeout
+			}
+			return err
+		})
 	})
 	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, nil, inUseError{path}
+	case errors.Is(err, mmdb.ErrTimeout), errors.Is(err, errInterrupted):
+		return nil, nil, fileError(path, err)
 	case err != nil:
 		return nil, nil, fmt.Errorf("%s: not a bbolt database that can be read: %w", path, err)
 	}

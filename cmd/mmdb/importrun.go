@@ -36,7 +36,7 @@ func (im *importer) run(file string, rows iter.Seq2[row, error]) (err error) {
 	if err != nil {
 		return err
 	}
-	im.db, err = mmdb.Open(file, fileMode, &mmdb.Options{Timeout: im.a.timeout, Exclusive: missing}) // it may be removed again
+	im.db, err = im.a.openDB(file, mmdb.Options{Exclusive: missing}) // it may be removed again
 	if err != nil {
 		return fileError(file, err)
 	}

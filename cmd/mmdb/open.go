@@ -27,7 +27,7 @@ func (a *app) view(path string, fn func(*mmdb.Tx) error) error {
 
 // viewDB calls fn with the file at path, which is opened read-only and must exist.
 func (a *app) viewDB(path string, fn func(*mmdb.DB) error) (err error) {
-	db, err := mmdb.Open(path, fileMode, &mmdb.Options{ReadOnly: true, Timeout: a.timeout})
+	db, err := a.openDB(path, mmdb.Options{ReadOnly: true})
 	if err != nil {
 		return fileError(path, err)
 	}
@@ -57,7 +57,7 @@ func (a *app) update(path string, create bool, fn func(*mmdb.Tx) error) (err err
 		return err
 	}
 	// Nobody else shall have a file open that this call may remove again.
-	db, err := mmdb.Open(path, fileMode, &mmdb.Options{Timeout: a.timeout, Exclusive: missing})
+	db, err := a.openDB(path, mmdb.Options{Exclusive: missing})
 	if err != nil {
 		return fileError(path, err)
 	}

@@ -87,20 +87,21 @@ func (a *app) salvage(from, to string) error {
 
 // salvageTo salvages into the empty file temp.
 func (a *app) salvageTo(from, temp string) (report mmdb.SalvageReport, err error) {
-	db, err := mmdb.Open(temp, fileMode, &mmdb.Options{PageSize: pageSizeOf(from), Timeout: a.timeout, Exclusive: true})
+	db, err := a.openDB(temp, mmdb.Options{PageSize: pageSizeOf(from), Exclusive: true})
 	if err != nil {
 		return report, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	steps := stepBars{a: a}
 	defer steps.end()
-	report, err = mmdb.Salvage(from, db, mmdb.SalvageOptions{
-		Timeout:  a.timeout,
-		Progress: steps.set,
-		Lost: func(l mmdb.SalvageLoss) {
-			steps.clear()
-			a.printLoss(l)
-		},
+	o := mmdb.SalvageOptions{Progress: steps.set, Lost: func(l mmdb.SalvageLoss) {
+		steps.clear()
+		a.printLoss(l)
+	}}
+	err = a.lockWait(func(timeout time.Duration) (err error) {
+		o.Timeout = timeout
+		report, err = mmdb.Salvage(from, db, o)
+		return err
 	})
 	if errors.Is(err, errInterrupted) {
 		return report, errInterrupted
