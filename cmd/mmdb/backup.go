@@ -142,14 +142,16 @@ func (a *app) target(path, input string, force bool) (name string, free func(), 
 	if blank(name) {
 		return name, free, nil
 	}
-	db, err := mmdb.Open(name, fileMode, &mmdb.Options{Exclusive: true, Timeout: a.timeout})
-	if errors.Is(err, mmdb.ErrTimeout) {
-		return "", free, inUseError{path}
+	db, err := a.openDB(name, mmdb.Options{Exclusive: true})
+	switch {
+	case err == nil:
+		return name, func() { _ = db.Close() }, nil
+	case errors.Is(err, mmdb.ErrInvalid), errors.Is(err, mmdb.ErrCorrupt), errors.Is(err, mmdb.ErrVersion):
+		return name, free, nil // its lock was had: nobody uses it
+	case errors.Is(err, mmdb.ErrTimeout), errors.Is(err, errInterrupted):
+		return "", free, fileError(path, err)
 	}
-	if err == nil {
-		free = func() { _ = db.Close() }
-	}
-	return name, free, nil // what can't be opened is being replaced, perhaps for that reason
+	return "", free, fmt.Errorf("%w: so nobody knows whether a program has it open, and it is not replaced", fileError(path, err))
 }
 
 func existsError(path string) error {

@@ -189,3 +189,29 @@ func TestKilledBackup(t *testing.T) {
 	}
 	mustRun(t, "", "check", "a.mmdb", "--timeout", "10s")
 }
+
+// A database that can't be opened for writing may be in use, so it is not replaced, and that is said.
+func TestWhatMayBeInUseIsNotReplaced(t *testing.T) {
+	t.Chdir(t.TempDir())
+	asNobody(t, func() {
+		fill(t, "a.mmdb")
+		mustRun(t, "", "put", "old.mmdb", "b", "k", "old", "--create")
+		if err := os.Chmod("old.mmdb", 0o444); err != nil {
+			t.Fatal(err)
+		}
+		db, err := mmdb.Open("old.mmdb", fileMode, &mmdb.Options{ReadOnly: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		for _, command := range []string{"backup", "restore"} {
+			wantError(t, exitError, []string{"old.mmdb: ", "denied", "not replaced"}, "", command, "a.mmdb", "old.mmdb", "--force")
+		}
+		if got := mustRun(t, "", "get", "old.mmdb", "b", "k"); got != "old\n" {
+			t.Errorf("the database holds %q", got)
+		}
+		if err := os.Chmod("old.mmdb", fileMode); err != nil { // or some systems can't remove it
+			t.Fatal(err)
+		}
+	})
+}

@@ -31,7 +31,7 @@ func TestInterruptWhileAFileIsInUse(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	commands := [][]string{{"get", "a.mmdb", "b", "k"}, {"check", "a.mmdb"}, {"put", "a.mmdb", "b", "k", "v"}, {"backup", "a.mmdb", "new.mmdb"},
-		{"salvage", "a.mmdb", "new.mmdb"}, {"demo", ".", "--db", "a.mmdb"},
+		{"restore", "b.mmdb", "a.mmdb", "--force"}, {"salvage", "a.mmdb", "new.mmdb"}, {"demo", ".", "--db", "a.mmdb"},
 		{"import", "new.mmdb", "old.bolt", "--from", "bbolt", "--create"}, {"import", "a.mmdb", ".", "--from", "dir"}}
 	codes := make([]chan int, 2*len(commands))
 	for i := range codes {
