@@ -91,6 +91,7 @@ func (a *app) backupStream(from string, compact bool) error {
 	if isStream(a.out.file, from) {
 		return fmt.Errorf("%s: output and input are the same file", from)
 	}
+	a.out.whole = true
 	return a.view(from, func(tx *mmdb.Tx) error {
 		bar := a.bar("copying", tx.Size(), true)
 		defer bar.done()

@@ -460,3 +460,18 @@ func TestFlippedBytes(t *testing.T) {
 		t.Error("no damage was noticed")
 	}
 }
+
+// A reader of -o that goes away is an error: what was asked for is not there.
+func TestOutputIntoAPipeThatBreaks(t *testing.T) {
+	t.Chdir(t.TempDir())
+	mustRun(t, "", "put", "a.mmdb", "b", "huge", strings.Repeat("x", 300000), "--create")
+	makeFifo(t, "fifo")
+	for _, command := range []string{"dump", "export"} {
+		go func() {
+			if f, err := os.Open("fifo"); err == nil {
+				f.Close()
+			}
+		}()
+		wantError(t, exitError, []string{"fifo", "broken pipe"}, "", command, "a.mmdb", "-o", "fifo", "--force")
+	}
+}

@@ -17,7 +17,8 @@
 //   - An error is one line on standard error. The exit status is 0 for success,
 //     1 for an error, 2 for wrong usage, 3 when the file is in use by another
 //     process, 4 when the file is damaged and 130 after an interrupt. A reader
-//     of standard output that goes away ends the command quietly.
+//     of standard output that goes away ends the command quietly, but for backup,
+//     whose output is of use as a whole only.
 //   - A file that a command makes appears under its name as a whole or not at all,
 //     and replaces another one only with --force.
 //   - On a terminal, work that takes a while shows a progress bar on standard

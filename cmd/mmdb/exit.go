@@ -46,7 +46,7 @@ func (a *app) report(err error) int {
 	if err == nil {
 		return exitOK
 	}
-	if errors.Is(err, syscall.EPIPE) {
+	if errors.Is(err, syscall.EPIPE) && a.out.unread() {
 		return exitOK
 	}
 	code, hint := exitStatus(err), ""

@@ -3,10 +3,12 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strconv"
+	"syscall"
 	"text/tabwriter"
 
 	"golang.org/x/term"
@@ -16,13 +18,18 @@ import (
 // may print without looking and ask for the error later.
 type output struct {
 	*bufio.Writer
-	file *os.File // the stream itself when it is a file, else nil
+	file  *os.File // the stream itself when it is a file, else nil
+	whole bool     // what is written is of use as a whole only
 }
 
 func newOutput(w io.Writer) *output {
 	f, _ := w.(*os.File)
 	return &output{Writer: bufio.NewWriterSize(w, 64<<10), file: f}
 }
+
+// unread reports whether the reader of standard output has gone away, and may: it has seen what it wanted. That of another file,
+// as of -o, may not.
+func (o *output) unread() bool { return !o.whole && errors.Is(o.Flush(), syscall.EPIPE) }
 
 // printf prints to standard output; see output for its errors.
 func (a *app) printf(format string, args ...any) { fmt.Fprintf(a.out, format, args...) }
