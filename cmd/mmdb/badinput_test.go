@@ -118,7 +118,11 @@ func TestFifoIsRefused(t *testing.T) {
 		for _, r := range readers {
 			wantError(t, exitError, []string{fifo, "regular file"}, "", withFile(r, fifo)...)
 		}
-		wantError(t, exitError, []string{fifo, "regular file"}, "", "put", fifo, "b", "k", "v", "--create")
+		new := filepath.Join(t.TempDir(), "new")
+		for _, args := range [][]string{{"put", fifo, "b", "k", "v", "--create"}, {"salvage", fifo, new}, {"backup", fifo, new}, {"restore", fifo, new},
+			{"import", new, fifo, "--from", "bbolt", "--create"}, {"import", fifo, ".", "--from", "dir", "--create"}} {
+			wantError(t, exitError, []string{fifo, "regular file"}, "", args...)
+		}
 	}()
 	select {
 	case <-done:

@@ -16,6 +16,9 @@ import (
 
 // boltRows opens a bbolt file read-only and returns everything in it: each bucket, then its keys, then what is nested.
 func (a *app) boltRows(path string, bar *progress) (iter.Seq2[row, error], io.Closer, error) {
+	if err := regularFile(path); err != nil {
+		return nil, nil, err
+	}
 	var db *bolt.DB
 	var idle bool
 	err := guardBolt(&idle, func() (err error) {
@@ -32,6 +35,13 @@ func (a *app) boltRows(path string, bar *progress) (iter.Seq2[row, error], io.Cl
 		return nil, nil, fileError(path, err)
 	case err != nil:
 		return nil, nil, fmt.Errorf("%s: not a bbolt database that can be read: %w", path, err)
+	}
+	err = guardBolt(&idle, func() error {
+		return db.View(func(tx *bolt.Tx) error { return a.checkBolt(path, tx) })
+	})
+	if err != nil {
+		_ = db.Close()
+		return nil, nil, fileError(path, err)
 	}
 	return func(yield func(row, error) bool) {
 		w := boltWalk{yield: yield, bar: bar}

@@ -133,6 +133,20 @@ func existing(path string) error {
 	return nil
 }
 
+// regularFile returns an error unless there is a regular file at path. To open a pipe would wait for who writes it.
+func regularFile(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return fileError(path, err)
+	case info.IsDir():
+		return fmt.Errorf("%s: is a directory", path)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s: not a regular file", path)
+	}
+	return nil
+}
+
 // dirExists returns an error unless there is a directory at dir, for a file to be made in.
 func dirExists(dir string) error {
 	info, err := os.Stat(dir)

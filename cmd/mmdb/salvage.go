@@ -65,8 +65,8 @@ not for writing. It takes memory of about 48 bytes for each page.`,
 // salvage makes the file at to of what is left of the one at from. It gets its name when it is whole.
 func (a *app) salvage(from, to string) error {
 	start := time.Now()
-	if _, err := os.Stat(from); err != nil {
-		return fileError(from, err)
+	if err := regularFile(from); err != nil {
+		return err
 	}
 	if _, err := os.Lstat(to); err == nil {
 		return fmt.Errorf("%s: exists already: salvage writes to a new file only", to)
