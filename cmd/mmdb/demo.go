@@ -146,12 +146,16 @@ func (d *demo) replaceOwn() error {
 // list collects the regular files under the directory, in order. What can't be
 // read is counted and named, and so is the database itself when it is there.
 func (d *demo) list() error {
-	return filepath.WalkDir(d.dir, func(path string, entry fs.DirEntry, err error) error {
+	root, err := filepath.EvalSymlinks(d.dir) // a walk does not follow one
+	if err != nil {
+		return err
+	}
+	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if stop := d.a.interrupted(); stop != nil {
 			return stop
 		}
 		switch {
-		case err != nil && path == d.dir:
+		case err != nil && path == root:
 			return err
 		case err != nil:
 			d.unreadable(path, err)
@@ -162,7 +166,7 @@ func (d *demo) list() error {
 			d.result.Others++
 			return nil
 		}
-		rel, err := filepath.Rel(d.dir, path)
+		rel, err := filepath.Rel(root, path)
 		if err != nil {
 			return err
 		}

@@ -72,7 +72,7 @@ func (d *demo) loadBatch(tx *mmdb.Tx, batch []demoFile, loaded *[]demoFile) erro
 	if err != nil {
 		return err
 	}
-	lock, _ := os.Stat(d.file + "-lock") // nil where it could not be made
+	lock, _ := os.Stat(d.file + lockSuffix) // nil where it could not be made
 	for _, f := range batch {
 		path := d.source(f)
 		info, err := os.Stat(path)

@@ -107,7 +107,7 @@ func (a *app) importFrom(file, source string, o importOptions) error {
 	}
 	bar := &progress{}
 	defer func() { bar.done() }()
-	rows, closer, err := a.openSource(source, &o, &bar)
+	rows, closer, err := a.openSource(file, source, &o, &bar)
 	if err != nil {
 		return err
 	}
@@ -175,12 +175,15 @@ func isBolt(path string) bool {
 	return err == nil && (binary.LittleEndian.Uint32(b[:]) == magic || binary.BigEndian.Uint32(b[:]) == magic)
 }
 
-// openSource returns the rows of a source, and what to close afterwards.
-func (a *app) openSource(source string, o *importOptions, bar **progress) (iter.Seq2[row, error], io.Closer, error) {
+// openSource returns the rows of a source, and what to close afterwards. They go to the database at file.
+func (a *app) openSource(file, source string, o *importOptions, bar **progress) (iter.Seq2[row, error], io.Closer, error) {
 	switch o.kind {
 	case kindDir:
+		if err := dirExists(source); err != nil {
+			return nil, nil, err
+		}
 		*bar = a.bar("importing", -1, false)
-		return dirRows(a, source, *bar), io.NopCloser(nil), nil
+		return dirRows(a, source, file, *bar), io.NopCloser(nil), nil
 	case kindBolt:
 		*bar = a.bar("importing", -1, false)
 		return a.boltRows(source, *bar)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -272,6 +273,38 @@ func TestImportOfDirectory(t *testing.T) {
 	}
 	if got := everything(t, "a.mmdb"); got != want {
 		t.Errorf("got %s", got)
+	}
+}
+
+// A symbolic link to a directory is one, a file is none, and a database does not take itself in.
+func TestImportOfOddDirectories(t *testing.T) {
+	t.Chdir(t.TempDir())
+	makeTree(t, "src", 5)
+	if err := os.Symlink("src", "link"); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, "", "import", "src.mmdb", "src", "--create")
+	want := everything(t, "src.mmdb")
+	mustRun(t, "", "import", "link.mmdb", "link", "--create")
+	if got := everything(t, "link.mmdb"); got != want || !strings.Contains(got, "main 0 5\n") {
+		t.Errorf("through the link %s, want %s", got, want)
+	}
+	var r demoResult
+	if err := json.Unmarshal([]byte(mustRun(t, "", "demo", "link", "--json")), &r); err != nil || r.Files != 5 {
+		t.Errorf("demo: %v, %d files", err, r.Files)
+	}
+	wantError(t, exitError, []string{"link.mmdb: is not a directory"}, "", "import", "a.mmdb", "link.mmdb", "--from", "dir", "--create")
+	for _, file := range []string{"link/self.mmdb", "src/self.mmdb"} { // the second time with a lock file
+		r := tool("", "import", file, "src", "--create")
+		if r.code != exitOK || !strings.Contains(r.err, "it is of the database itself") {
+			t.Errorf("status %d, %s", r.code, r.err)
+		}
+		if got := everything(t, file); got != want {
+			t.Errorf("with itself %s, want %s", got, want)
+		}
+	}
+	if _, err := os.Stat("a.mmdb"); err == nil {
+		t.Error("a failed import left a file")
 	}
 }
 

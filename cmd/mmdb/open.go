@@ -19,6 +19,9 @@ import (
 // fileMode is the mode of every file that the tool creates.
 const fileMode = 0o600
 
+// lockSuffix ends the name of the lock file that stands beside a database.
+const lockSuffix = "-lock"
+
 // view calls fn in a read transaction on the file at path, which is opened
 // read-only and must exist.
 func (a *app) view(path string, fn func(*mmdb.Tx) error) error {
