@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -169,13 +170,44 @@ func TestInterrupt(t *testing.T) {
 	t.Chdir(t.TempDir())
 	pageFile(t, "a.mmdb")
 	mustRun(t, "", "put", "a.mmdb", "b", "huge", strings.Repeat("x", 9<<20)) // pages enough for a report of progress
-	ctx, stop := context.WithCancel(t.Context())
-	stop()
-	for _, args := range [][]string{{"check", "a.mmdb"}, {"pages", "a.mmdb"}, {"scan", "a.mmdb", "b"}, {"dump", "a.mmdb"}, {"stats", "a.mmdb"}, {"demo", "."}} {
+	for _, args := range [][]string{{"check", "a.mmdb"}, {"pages", "a.mmdb"}, {"scan", "a.mmdb", "b"}, {"dump", "a.mmdb"}, {"stats", "a.mmdb"},
+		{"tree", "a.mmdb"}, {"map", "a.mmdb"}, {"verify", "a.mmdb"}, {"export", "a.mmdb"}, {"demo", "."}} {
+		interrupt(t, args, "", func() {})
+	}
+}
+
+// A lateInterrupt is a context that ends when it is asked for the nth time whether it has.
+type lateInterrupt struct {
+	context.Context
+	left atomic.Int64
+	stop func()
+}
+
+func (c *lateInterrupt) Err() error {
+	if c.left.Add(-1) < 0 {
+		c.stop()
+	}
+	return c.Context.Err()
+}
+
+// interrupt runs the tool again and again, interrupted the first time that it looks, the second time and so on, until it comes to its end. It
+// calls after after each run that was interrupted. One of them at least must have been beyond the opening of a file.
+func interrupt(t *testing.T, args []string, stdin string, after func()) {
+	t.Helper()
+	for n := int64(0); ; n += 1 + n/2 {
+		inner, stop := context.WithCancel(t.Context())
+		ctx := &lateInterrupt{Context: inner, stop: stop}
+		ctx.left.Store(n)
 		var errs strings.Builder
-		if code := runContext(ctx, args, strings.NewReader(""), io.Discard, &errs); code != exitInterrupted || !strings.HasSuffix(errs.String(), "interrupted\n") {
-			t.Errorf("mmdb %q: status %d, %s", args, code, errs.String())
+		code := runContext(ctx, args, strings.NewReader(stdin), io.Discard, &errs)
+		stop()
+		if code == exitOK && n > 1 {
+			return
 		}
+		if code != exitInterrupted || strings.Count(errs.String(), "\n") != 1 || !strings.HasSuffix(errs.String(), "interrupted\n") {
+			t.Fatalf("mmdb %q at look %d: status %d, %s", args, n, code, errs.String())
+		}
+		after()
 	}
 }
 

@@ -34,6 +34,22 @@ func runsOf(t *testing.T, file string) (runs []pageRun) {
 	return runs
 }
 
+// An interrupted map leaves the picture that was there.
+func TestInterruptedPicture(t *testing.T) {
+	t.Chdir(t.TempDir())
+	makeShaped(t, "a.mmdb")
+	mustRun(t, "", "map", "a.mmdb", "-o", "a.svg")
+	want, err := os.ReadFile("a.svg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	interrupt(t, []string{"map", "a.mmdb", "-o", "a.svg", "--force"}, "", func() {
+		if got, err := os.ReadFile("a.svg"); err != nil || string(got) != string(want) {
+			t.Fatalf("the picture changed: %v", err)
+		}
+	})
+}
+
 // Each character of the map is a page, of the kind, fill and age that the list of pages says.
 func TestMapShowsEveryPage(t *testing.T) {
 	t.Chdir(t.TempDir())

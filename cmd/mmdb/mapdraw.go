@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -37,6 +38,9 @@ func (a *app) mapFile(file string, tx *mmdb.Tx, o mapOptions) error {
 		most = mapElements
 	}
 	cells, perCell, readErr := a.newMapCells(tx, most)
+	if errors.Is(readErr, errInterrupted) {
+		return readErr // what was read is no picture of the file; of a damaged one it is
+	}
 	out, err := createOut(o.out, o.force, file)
 	if err != nil {
 		return err
