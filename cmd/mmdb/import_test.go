@@ -327,6 +327,12 @@ var badTables = []struct{ kind, text, want string }{
 	{"jsonl", "{\"key\":\"a\",\"key:hex\":\"61\",\"value\":\"v\"}\n", "line 1: the key is there 2 times"},
 	{"jsonl", "{\"key:hex\":\"x\",\"value\":\"v\"}\n", "line 1: x is not hex"},
 	{"jsonl", "{\"key\":\"a\",\"value\":\"v\"}{\"key\":\"a\",\"value\":\"v\"}\n", "line 1: more than one"},
+	{"jsonl", "{\"key\":\"a\",\"value\":\"v\"}}\n", "line 1: more than one"},
+	{"jsonl", "{\"key\":\"a\",\"value\":\"v\"}]\n", "line 1: more than one"},
+	{"jsonl", "{\"key\":\"a\",\"value\":\"v\"} x\n", "line 1: more than one"},
+	{"jsonl", "{\"key\":\"\\ud800\",\"value\":\"v\"}\n", "line 1: half a character"},
+	{"jsonl", "{\"key\":\"k\",\"value\":\"\\\\\\udc00\\ud800\"}\n", "line 1: half a character"},
+	{"jsonl", "{\"key\":\"a\",\"value\":\"v\",\"sequence\":1,\"bucket\":\"b\"}\n", "line 1: a sequence is"},
 }
 
 func TestImportRefusesMalformedTables(t *testing.T) {
@@ -338,6 +344,24 @@ func TestImportRefusesMalformedTables(t *testing.T) {
 				t.Errorf("files: %s", got)
 			}
 		})
+	}
+}
+
+// Escapes that make up whole characters are understood; halves of one are refused where they would get lost, and kept in a row that
+// is kept as it is.
+func TestImportOfEscapesInJSON(t *testing.T) {
+	t.Chdir(t.TempDir())
+	mustRun(t, `{"key":"\\ud800\ud83d\ude00\u0041","value":"\u00e9\\"}`, "import", "a.mmdb", "-", "--from", "jsonl", "--create")
+	if got, want := everything(t, "a.mmdb"), "main 0 1\n\"\\\\ud800😀A\" \"é\\\\\"\n"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	line := `{"id":"k","text":"\ud800"}`
+	mustRun(t, line, "import", "b.mmdb", "-", "--from", "jsonl", "--key", "id", "--create")
+	if got := mustRun(t, "", "get", "b.mmdb", "main", "k", "--format", "raw"); got != line {
+		t.Errorf("got %s", got)
+	}
+	for _, flags := range [][]string{{"--key", "text"}, {"--key", "id", "--value", "text"}} {
+		wantError(t, exitError, []string{"half a character"}, line, append([]string{"import", "b.mmdb", "-", "--from", "jsonl"}, flags...)...)
 	}
 }
 

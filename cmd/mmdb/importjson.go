@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -86,8 +88,11 @@ func (r *row) fromOwn(line []byte, o *importOptions) error {
 	if err := dec.Decode(&v); err != nil {
 		return jsonError(err, " (name the field that is the key by --key)")
 	}
-	if dec.More() {
-		return errors.New("more than one JSON object")
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("more than one JSON object, or something behind it")
+	}
+	if halfCharacter(line) {
+		return errHalfCharacter
 	}
 	if v.Bucket != nil {
 		r.bucket = *v.Bucket
@@ -106,6 +111,8 @@ func (r *row) fromOwn(line []byte, o *importOptions) error {
 		}
 	case key == nil || value == nil:
 		return errors.New("a key and a value are needed (name the field that is the key by --key)")
+	case v.Sequence != nil:
+		return errors.New("a sequence is that of a bucket, and stands on a line without key and value")
 	}
 	r.key, r.value = key, value
 	return nil
@@ -169,7 +176,45 @@ func field(fields map[string]json.RawMessage, name string, e encoding) ([]byte, 
 	if err := json.Unmarshal(raw, &s); err != nil {
 		return nil, jsonError(err, "")
 	}
+	if halfCharacter(raw) {
+		return nil, errHalfCharacter
+	}
 	return e.decode(s)
+}
+
+// errHalfCharacter is for an escape that the JSON reader would replace: several of them would become one key.
+var errHalfCharacter = errors.New("half a character: an escape from ud800 to udfff without the one that goes with it")
+
+// halfCharacter reports whether in a piece of JSON one half of a surrogate pair is without the other.
+func halfCharacter(text []byte) bool {
+	for {
+		i := bytes.IndexByte(text, '\\')
+		if i < 0 || len(text) < i+2 {
+			return false
+		}
+		first := escapedRune(text[i:])
+		if !utf16.IsSurrogate(first) {
+			text = text[i+2:] // behind the character after the backslash
+			continue
+		}
+		text = text[i+6:]
+		if utf16.DecodeRune(first, escapedRune(text)) == utf8.RuneError {
+			return true
+		}
+		text = text[6:]
+	}
+}
+
+// escapedRune returns what \uXXXX stands for at the start of text, 0 if there is no such escape.
+func escapedRune(text []byte) rune {
+	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
+		return 0
+	}
+	n, err := strconv.ParseUint(string(text[2:6]), 16, 16)
+	if err != nil {
+		return 0
+	}
+	return rune(n)
 }
 
 // jsonError puts an error of the JSON reader in the tool's words.
