@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"mmdb"
+	"mmdb/page"
 )
 
 // pairOf is one key with its value, with the database it came from.
@@ -169,6 +170,30 @@ func mapless(dump string) string {
 		}
 	}
 	return strings.Join(out, "\n")
+}
+
+// The longest names of buckets, in several levels, come back from a dump.
+func TestDumpOfLongNamesReadsBack(t *testing.T) {
+	t.Chdir(t.TempDir())
+	db, err := mmdb.Open("a.mmdb", 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *mmdb.Tx) error {
+		name := bytes.Repeat([]byte{0x01}, page.MaxKeySize)
+		b, err := bucketPath{name, name, name}.create(tx)
+		if err == nil {
+			err = b.Put([]byte("k"), []byte("v"))
+		}
+		return err
+	})
+	if err = errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, mustRun(t, "", "dump", "a.mmdb"), "load", "b.mmdb", "--create")
+	if everything(t, "a.mmdb") != everything(t, "b.mmdb") {
+		t.Error("something else came back")
+	}
 }
 
 // What mdb_dump itself wrote (testdata/lmdb.dump) is loaded.

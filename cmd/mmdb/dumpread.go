@@ -32,7 +32,8 @@ type section struct {
 
 // Lines longer than these can't be right.
 const (
-	maxHeaderLine = 128 << 10
+	maxFirstLine  = 128 << 10
+	maxHeaderLine = maxValueLine // the path of a bucket may have any number of names, each of MaxKeySize bytes
 	maxKeyLine    = 3*page.MaxKeySize + 3
 	maxValueLine  = 3*int64(page.MaxValueSize) + 3
 )
@@ -79,9 +80,9 @@ func trimEnd(line []byte) []byte {
 
 // version reads the first line of a header; io.EOF when the dump is at its end.
 func (d *dumpReader) version() error {
-	line, err := d.readLine(maxHeaderLine)
+	line, err := d.readLine(maxFirstLine)
 	for err == nil && len(line) == 0 {
-		line, err = d.readLine(maxHeaderLine)
+		line, err = d.readLine(maxFirstLine)
 	}
 	switch text := string(line); {
 	case err != nil:
