@@ -28,9 +28,9 @@ func newDump(a *app) *cobra.Command {
 (Berkeley DB), which mdb_load, db_load and mmdb load read. A file with one
 plain bucket, or a named plain bucket, gives a dump without a name; several
 buckets give a section each, with database=PATH. The mapsize in it is large
-enough for mdb_load. The format has no place for the name of a single bucket or
-for sequences, and LMDB takes no keys longer than 511 bytes: what can't be
-carried is said on standard error.`,
+enough for mdb_load. The format has no place for sequences, and LMDB takes no
+keys longer than 511 bytes: what can't be carried is said on standard error. The
+name of a single bucket is not: mmdb load and mdb_load take one.`,
 		Example: `  mmdb dump app.mmdb -o app.dump
   mmdb dump app.mmdb users | mdb_load -n users.mdb`,
 		Args: between(1, 2),

@@ -81,7 +81,8 @@ and \xNN any byte. Keys and values are shown and read as text with the same
 escapes, or as --format hex, base64 or raw. After -- nothing is taken for a
 flag.
 
-Exit status: 0 success, 1 error, 2 wrong usage, 3 file in use, 4 file damaged.`,
+Exit status: 0 success, 1 error, 2 wrong usage, 3 file in use, 4 file damaged,
+130 interrupted.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          unknownCommand,

@@ -54,8 +54,9 @@ left out. A bucket whose name is lost goes to lost+found, under the number of
 its tree. Each loss is printed with its page, bucket and key.
 
 The exit status is 0 when everything was recovered and 4 when something was
-lost; NEW is written in both cases. DAMAGED may be open for reading elsewhere,
-not for writing. It takes memory of about 48 bytes for each page.`,
+lost; NEW is written in both cases. It is 4 without a NEW when nothing at all
+can be read. DAMAGED may be open for reading elsewhere, not for writing. It
+takes memory of about 48 bytes for each page.`,
 		Example: `  mmdb salvage broken.mmdb saved.mmdb`,
 		Args:    exactly(2),
 		RunE:    func(_ *cobra.Command, args []string) error { return a.salvage(args[0], args[1]) },
