@@ -171,7 +171,7 @@ func TestInterrupt(t *testing.T) {
 	pageFile(t, "a.mmdb")
 	mustRun(t, "", "put", "a.mmdb", "b", "huge", strings.Repeat("x", 9<<20)) // pages enough for a report of progress
 	for _, args := range [][]string{{"check", "a.mmdb"}, {"pages", "a.mmdb"}, {"scan", "a.mmdb", "b"}, {"dump", "a.mmdb"}, {"stats", "a.mmdb"},
-		{"tree", "a.mmdb"}, {"map", "a.mmdb"}, {"verify", "a.mmdb"}, {"export", "a.mmdb"}, {"demo", "."}} {
+		{"tree", "a.mmdb"}, {"tree", "a.mmdb", "b"}, {"map", "a.mmdb"}, {"verify", "a.mmdb"}, {"export", "a.mmdb"}, {"demo", "."}} {
 		interrupt(t, args, "", func() {})
 	}
 }

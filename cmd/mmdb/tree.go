@@ -70,10 +70,7 @@ func (a *app) trees(tx *mmdb.Tx, path bucketPath) error {
 		fmt.Fprintf(w, "keys\tpages of each level\tfill\t  bucket\n")
 	}
 	line := func(path bucketPath, b *mmdb.Bucket) error {
-		if err := a.interrupted(); err != nil {
-			return err
-		}
-		s, err := shapeOf(tx, path, b)
+		s, err := a.shapeOf(tx, path, b)
 		if err != nil {
 			return err
 		}
@@ -112,7 +109,7 @@ func (a *app) treeOf(tx *mmdb.Tx, path bucketPath) error {
 	if err != nil {
 		return err
 	}
-	s, err := shapeOf(tx, path, b)
+	s, err := a.shapeOf(tx, path, b)
 	if err != nil {
 		return err
 	}
@@ -145,9 +142,12 @@ func dashCount(n uint64) string {
 }
 
 // shapeOf walks the pages of one bucket's own tree.
-func shapeOf(tx *mmdb.Tx, path bucketPath, b *mmdb.Bucket) (treeShape, error) {
+func (a *app) shapeOf(tx *mmdb.Tx, path bucketPath, b *mmdb.Bucket) (treeShape, error) {
+	if err := a.interrupted(); err != nil {
+		return treeShape{}, err
+	}
 	s := treeShape{Bucket: path.String(), Keys: b.Len(), Levels: []treeLevel{}}
-	w := treeWalk{tx: tx, salt: tx.Info().Salt, pageSize: tx.Info().PageSize}
+	w := treeWalk{a: a, tx: tx, salt: tx.Info().Salt, pageSize: tx.Info().PageSize}
 	switch body, level := b.InlineRoot(); {
 	case b.Root() != 0:
 		if err := w.page(b.Root(), -1); err != nil {
@@ -168,6 +168,7 @@ func shapeOf(tx *mmdb.Tx, path bucketPath, b *mmdb.Bucket) (treeShape, error) {
 
 // A treeWalk visits the pages of a tree, each verified before it is read.
 type treeWalk struct {
+	a        *app
 	tx       *mmdb.Tx
 	salt     uint64
 	pageSize int
@@ -176,6 +177,9 @@ type treeWalk struct {
 
 // page visits page no, which is of the level, and what is below it; -1 is a root.
 func (w *treeWalk) page(no uint64, level int) error {
+	if err := w.a.interrupted(); err != nil {
+		return err
+	}
 	b, err := w.tx.PageBytes(no)
 	if err != nil {
 		return err
