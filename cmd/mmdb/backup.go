@@ -42,7 +42,7 @@ file, and the fastest to scan. Its commit numbers start anew.`,
 		Example: `  mmdb backup app.mmdb /backups/app-$(date +%F).mmdb
   mmdb backup --compact app.mmdb small.mmdb
   mmdb backup app.mmdb - | zstd > app.mmdb.zst`,
-		Args: exactly(2),
+		Args: twoFiles,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if args[1] == standardStream {
 				return a.backupStream(args[0], compact)
@@ -122,6 +122,9 @@ func (a *app) target(path, input string, force bool) (name string, free func(), 
 	free = func() {}
 	if sameFile(path, input) {
 		return "", free, fmt.Errorf("%s: output and input are the same file", path)
+	}
+	if err := notLockFile(path); err != nil {
+		return "", free, err
 	}
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return path, free, dirExists(filepath.Dir(path))

@@ -97,6 +97,9 @@ func TestBackupTargets(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for _, command := range []string{"backup", "restore", "salvage", "import"} {
+		wantError(t, exitUsage, []string{"the name of the file is empty"}, "", command, "a.mmdb", "")
+	}
 	wantError(t, exitError, []string{"dir: is a directory"}, "", "backup", "a.mmdb", "dir", "--force")
 	wantError(t, exitError, []string{"no/where", "no such directory"}, "", "backup", "a.mmdb", "no/where/b.mmdb")
 	wantError(t, exitError, []string{"dangling: exists already"}, "", "backup", "a.mmdb", "dangling")

@@ -465,6 +465,40 @@ func TestFlippedBytes(t *testing.T) {
 	}
 }
 
+// A command that was to make a database and has no room for it leaves no file.
+func TestNoRoomForANewDatabase(t *testing.T) {
+	t.Chdir(t.TempDir())
+	withoutRoom(t, func() {
+		for _, args := range [][]string{{"put", "a.mmdb", "b", "k", "v", "--create"}, {"load", "a.mmdb", "--create"},
+			{"import", "a.mmdb", "-", "--from", "jsonl", "--create"}} {
+			wantError(t, exitError, []string{"a.mmdb: ", "too large"}, "", args...)
+		}
+	})
+	if got := names(t); got != "" {
+		t.Errorf("files: %s", got)
+	}
+}
+
+// Nothing is written where the lock file of a database stands, or would.
+func TestLockFilesAreNoOutput(t *testing.T) {
+	t.Chdir(t.TempDir())
+	fill(t, "a.mmdb")
+	if err := os.Symlink("a.mmdb-lock", "link"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // with a lock file and without
+		for _, args := range [][]string{{"backup", "a.mmdb", "a.mmdb-lock", "--force"}, {"restore", "a.mmdb", "link", "--force"},
+			{"dump", "a.mmdb", "-o", "a.mmdb-lock", "--force"}, {"salvage", "a.mmdb", "a.mmdb-lock"}, {"put", "a.mmdb-lock", "b", "k", "v", "--create"}} {
+			wantError(t, exitError, nil, "", args...)
+		}
+		mustRun(t, "", "put", "a.mmdb", "b", "k", "v")
+		if err := os.Remove("a.mmdb-lock"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustRun(t, "", "dump", "a.mmdb", "-o", "text-lock") // beside no database
+}
+
 // A reader of -o that goes away is an error: what was asked for is not there.
 func TestOutputIntoAPipeThatBreaks(t *testing.T) {
 	t.Chdir(t.TempDir())

@@ -65,7 +65,7 @@ func (a *app) writeOut(file string, path bucketPath, out string, force bool, wri
 		if _, err := path.find(tx); err != nil {
 			return err
 		}
-		dst, err := createOut(out, force, file)
+		dst, err := a.createOut(out, force, file)
 		if err != nil {
 			return err
 		}

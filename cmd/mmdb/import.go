@@ -67,7 +67,7 @@ imported; --batch commits after so many rows and lets others write between.`,
   mmdb import shop.mmdb events.jsonl --bucket events --key time --value message --create
   mmdb import new.mmdb old.bolt --create
   mmdb export a.mmdb | mmdb import b.mmdb - --from jsonl --create`,
-		Args: exactly(2),
+		Args: twoFiles,
 		RunE: func(_ *cobra.Command, args []string) (err error) {
 			if o.path, err = parsePath(o.bucket); err != nil {
 				return err

@@ -32,22 +32,11 @@ type importResult struct {
 
 // run imports the rows into file. A file that it made and could put nothing into is removed again.
 func (im *importer) run(file string, rows iter.Seq2[row, error]) (err error) {
-	missing, err := missingFile(file, im.o.create)
-	if err != nil {
+	var done func(error) error
+	if im.db, done, err = im.a.openToWrite(file, im.o.create); err != nil {
 		return err
 	}
-	im.db, err = im.a.openDB(file, mmdb.Options{Exclusive: missing}) // it may be removed again
-	if err != nil {
-		return fileError(file, err)
-	}
-	defer func() {
-		if err != nil && missing {
-			discard(file, im.db)
-		}
-		if closeErr := im.db.Close(); err == nil && closeErr != nil {
-			err = fileError(file, closeErr)
-		}
-	}()
+	defer func() { err = done(err) }()
 	next, stop := iter.Pull2(rows)
 	defer stop()
 	im.seen = map[string]bool{}

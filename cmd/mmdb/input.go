@@ -29,15 +29,15 @@ func (a *app) awaited(stream io.Reader) io.Reader {
 	return r
 }
 
-// openAwaited opens a file to read. That of a pipe waits for who writes it, or for an interrupt.
-func (a *app) openAwaited(path string) (*os.File, error) {
+// openAwaited opens a file that is there, to read or to write. That of a pipe waits for who is at its other end, or for an interrupt.
+func (a *app) openAwaited(path string, flag int) (*os.File, error) {
 	type result struct {
 		f   *os.File
 		err error
 	}
 	opened := make(chan result, 1)
 	go func() {
-		f, err := os.Open(path)
+		f, err := os.OpenFile(path, flag, 0)
 		opened <- result{f, err}
 	}()
 	select {
@@ -50,7 +50,7 @@ func (a *app) openAwaited(path string) (*os.File, error) {
 
 // openInput opens a file to read and returns its size, -1 when it has none.
 func (a *app) openInput(path string) (*os.File, int64, error) {
-	f, err := a.openAwaited(path)
+	f, err := a.openAwaited(path, os.O_RDONLY)
 	if err != nil {
 		return nil, 0, fileError(path, err)
 	}

@@ -15,9 +15,10 @@ func TestInterruptWhileAPipeIsSilent(t *testing.T) {
 	t.Chdir(t.TempDir())
 	mustRun(t, "", "put", "a.mmdb", "b", "k", "v", "--create")
 	makeFifo(t, "fifo")
+	makeFifo(t, "unread")
 	for _, args := range [][]string{{"import", "new.mmdb", "-", "--from", "csv", "--create"}, {"load", "new.mmdb", "--create"},
 		{"import", "new.mmdb", "fifo", "--from", "jsonl", "--create"}, {"load", "new.mmdb", "fifo", "--create"},
-		{"put", "a.mmdb", "b", "k2"}, {"restore", "-", "new.mmdb"}} {
+		{"dump", "a.mmdb", "-o", "unread", "--force"}, {"put", "a.mmdb", "b", "k2"}, {"restore", "-", "new.mmdb"}} {
 		r, w, err := os.Pipe()
 		if err != nil {
 			t.Fatal(err)

@@ -41,7 +41,7 @@ func (a *app) mapFile(file string, tx *mmdb.Tx, o mapOptions) error {
 	if errors.Is(readErr, errInterrupted) {
 		return readErr // what was read is no picture of the file; of a damaged one it is
 	}
-	out, err := createOut(o.out, o.force, file)
+	out, err := a.createOut(o.out, o.force, file)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,10 +10,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"mmdb"
+	"mmdb/mmapfile"
 	"mmdb/page"
 )
 
@@ -21,6 +24,19 @@ const fileMode = 0o600
 
 // lockSuffix ends the name of the lock file that stands beside a database.
 const lockSuffix = "-lock"
+
+// notLockFile returns an error if path is where the lock file of a database stands: no other file may.
+func notLockFile(path string) error {
+	name := path
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+		name = resolved
+	}
+	db, ok := strings.CutSuffix(name, lockSuffix)
+	if ok && regularFile(db) == nil && pageSizeOf(db) != 0 {
+		return fmt.Errorf("%s: is the name of the lock file of %s", path, db)
+	}
+	return nil
+}
 
 // view calls fn in a read transaction on the file at path, which is opened
 // read-only and must exist.
@@ -55,24 +71,50 @@ func viewError(path string, err error) error {
 // empty file is an error unless create is given. When the file was made by this
 // call and fn fails, it is removed again.
 func (a *app) update(path string, create bool, fn func(*mmdb.Tx) error) (err error) {
-	missing, err := missingFile(path, create)
+	db, done, err := a.openToWrite(path, create)
 	if err != nil {
 		return err
 	}
-	// Nobody else shall have a file open that this call may remove again.
-	db, err := a.openDB(path, mmdb.Options{Exclusive: missing})
+	defer func() { err = done(err) }()
+	return viewError(path, a.updateDB(path, db, fn))
+}
+
+// openToWrite opens the file at path to write; a missing or empty one only if create is given. done closes it, and removes a file
+// that this call has made if err, which it returns, says that nothing became of it.
+func (a *app) openToWrite(path string, create bool) (db *mmdb.DB, done func(err error) error, err error) {
+	missing, err := missingFile(path, create)
 	if err != nil {
-		return fileError(path, err)
+		return nil, nil, err
 	}
-	defer func() {
+	// Nobody else shall have a file open that this call may remove again.
+	db, err = a.openDB(path, mmdb.Options{Exclusive: missing})
+	if err != nil {
+		if missing {
+			discardEmpty(path)
+		}
+		return nil, nil, fileError(path, err)
+	}
+	return db, func(err error) error {
 		if err != nil && missing {
 			discard(path, db)
 		}
 		if closeErr := db.Close(); err == nil && closeErr != nil {
 			err = fileError(path, closeErr)
 		}
-	}()
-	return viewError(path, a.updateDB(path, db, fn))
+		return err
+	}, nil
+}
+
+// discardEmpty removes a file that was made for a database, which there was no room for, say, unless somebody else uses it.
+func discardEmpty(path string) {
+	f, err := mmapfile.Open(path, mmapfile.Options{})
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	if f.LockAlone() == nil && f.SameFile(path) && blank(path) {
+		_ = os.Remove(path)
+	}
 }
 
 // discard removes a database that was made for something that then failed, unless somebody else was quicker and put something
@@ -110,7 +152,7 @@ func missingFile(path string, create bool) (missing bool, err error) {
 	missing = errors.Is(err, fs.ErrNotExist)
 	switch {
 	case missing && create:
-		return true, dirExists(filepath.Dir(path))
+		return true, cmp.Or(notLockFile(path), dirExists(filepath.Dir(path)))
 	case missing:
 		return true, fmt.Errorf("%w (--create makes one)", err)
 	case errors.Is(err, errBlank) && create:
@@ -186,6 +228,14 @@ func blank(path string) bool {
 	defer f.Close()
 	head, err := io.ReadAll(io.LimitReader(f, page.MetaSlots*page.MetaStride))
 	return err == nil && len(bytes.Trim(head, "\x00")) == 0
+}
+
+// twoFiles is exactly(2) for commands whose second argument is the name of a file, too.
+func twoFiles(cmd *cobra.Command, args []string) error {
+	if len(args) == 2 && args[1] == "" {
+		args = args[1:]
+	}
+	return exactly(2)(cmd, args)
 }
 
 // exactly and between are cobra's argument checks with the tool's words.

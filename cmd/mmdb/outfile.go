@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"mmdb/mmapfile"
 )
 
 // outFile is a file that a command writes. It appears under its name as a whole or, when
@@ -17,19 +19,22 @@ type outFile struct {
 
 // createOut makes the file at path with mode 0600. An existing file is refused
 // without force, and one that is the same file as input (by whatever name) always.
-func createOut(path string, force bool, input string) (*outFile, error) {
+func (a *app) createOut(path string, force bool, input string) (*outFile, error) {
 	if sameFile(path, input) {
 		return nil, fmt.Errorf("%s: output and input are the same file", path)
+	}
+	if err := notLockFile(path); err != nil {
+		return nil, err
 	}
 	info, err := os.Stat(path)
 	if err == nil && info.IsDir() {
 		return nil, fmt.Errorf("%s: is a directory", path)
 	}
 	if _, linkErr := os.Lstat(path); linkErr == nil && !force {
-		return nil, fmt.Errorf("%s: exists already (--force replaces it)", path)
+		return nil, existsError(path)
 	}
 	if err == nil && !info.Mode().IsRegular() { // with force: a device or a pipe is written to
-		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		f, err := a.openAwaited(path, os.O_WRONLY)
 		return &outFile{File: f, final: path}, err
 	}
 	target := path
@@ -60,8 +65,9 @@ func (o *outFile) finish(err error, force bool) error {
 	}
 	if err != nil {
 		os.Remove(o.Name())
+		return err
 	}
-	return err
+	return mmapfile.SyncParent(o.final, nil)
 }
 
 // install gives the finished file its name. Without force a file that came
@@ -70,14 +76,11 @@ func (o *outFile) install(force bool) error {
 	if force {
 		return os.Rename(o.Name(), o.final)
 	}
-	err := os.Link(o.Name(), o.final)
-	switch {
-	case err == nil:
-		return os.Remove(o.Name())
-	case errors.Is(err, fs.ErrExist):
-		return fmt.Errorf("%s: exists already (--force replaces it)", o.final)
+	err := mmapfile.RenameNew(o.Name(), o.final, nil)
+	if errors.Is(err, fs.ErrExist) {
+		return existsError(o.final)
 	}
-	return os.Rename(o.Name(), o.final) // no hard links on this file system
+	return err
 }
 
 // sameFile reports whether both names lead to one existing file.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,7 +23,7 @@ program has it open. With - for BACKUP it is read from standard input.`,
 		Example: `  mmdb restore /backups/app-2026-11-21.mmdb app.mmdb
   mmdb restore --force last.mmdb app.mmdb
   zstd -d < app.mmdb.zst | mmdb restore - app.mmdb`,
-		Args: exactly(2),
+		Args: twoFiles,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if args[0] == standardStream {
 				return a.restoreStream(args[1], force)
@@ -89,15 +88,12 @@ func (a *app) restoreStream(to string, force bool) error {
 		return err
 	}
 	defer free()
-	out, err := createOut(target, force, "")
+	out, err := a.createOut(target, force, "")
 	if err != nil {
 		return targetError(to, err)
 	}
 	r := backupResult{File: "standard input", To: to}
 	if err := out.finish(a.receive(out, &r), force); err != nil {
-		return err
-	}
-	if err := syncDir(filepath.Dir(target)); err != nil {
 		return err
 	}
 	r.Seconds = time.Since(start).Seconds()

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -58,7 +57,7 @@ lost; NEW is written in both cases. It is 4 without a NEW when nothing at all
 can be read. DAMAGED may be open for reading elsewhere, not for writing. It
 takes memory of about 48 bytes for each page.`,
 		Example: `  mmdb salvage broken.mmdb saved.mmdb`,
-		Args:    exactly(2),
+		Args:    twoFiles,
 		RunE:    func(_ *cobra.Command, args []string) error { return a.salvage(args[0], args[1]) },
 	}
 }
@@ -72,15 +71,12 @@ func (a *app) salvage(from, to string) error {
 	if _, err := os.Lstat(to); err == nil {
 		return fmt.Errorf("%s: exists already: salvage writes to a new file only", to)
 	}
-	out, err := createOut(to, false, from)
+	out, err := a.createOut(to, false, from)
 	if err != nil {
 		return err
 	}
 	report, err := a.salvageTo(from, out.Name())
 	if err = out.finish(err, false); err != nil {
-		return err
-	}
-	if err := syncDir(filepath.Dir(to)); err != nil {
 		return err
 	}
 	return a.salvageDone(from, to, report, time.Since(start))
@@ -126,17 +122,6 @@ func pageSizeOf(path string) int {
 		}
 	}
 	return 0
-}
-
-// syncDir makes the names in a directory durable, where the system can.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return nil // may be written to but not read: nothing more can be done
-	}
-	defer d.Close()
-	_ = d.Sync()
-	return nil
 }
 
 func (a *app) printLoss(l mmdb.SalvageLoss) {
