@@ -470,7 +470,7 @@ func TestNoRoomForANewDatabase(t *testing.T) {
 	t.Chdir(t.TempDir())
 	withoutRoom(t, func() {
 		for _, args := range [][]string{{"put", "a.mmdb", "b", "k", "v", "--create"}, {"load", "a.mmdb", "--create"},
-			{"import", "a.mmdb", "-", "--from", "jsonl", "--create"}} {
+			{"import", "a.mmdb", "-", "--from", "jsonl", "--create"}, {"demo", ".", "--db", "a.mmdb"}} {
 			wantError(t, exitError, []string{"a.mmdb: ", "too large"}, "", args...)
 		}
 	})

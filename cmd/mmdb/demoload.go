@@ -13,6 +13,7 @@ import (
 func (d *demo) load() (err error) {
 	db, err := d.a.openDB(d.file, mmdb.Options{})
 	if err != nil {
+		discardEmpty(d.file) // else the next demo would take it for somebody else's
 		return fileError(d.file, err)
 	}
 	defer func() {
