@@ -15,8 +15,14 @@ import (
 )
 
 // crashOptions returns the options of the workload with this seed: mostly the
-// defaults, else two flushes, spilling, or another page size. Some carry pages along.
-func crashOptions(seed uint64) mmdb.Options { return carrying(seed, plainOptions(seed)) }
+// defaults, else two flushes, spilling, or another page size. Some carry pages along, some cut the file whenever they can.
+func crashOptions(seed uint64) mmdb.Options {
+	o := carrying(seed, plainOptions(seed))
+	if seed/2%2 == 0 {
+		tx.Sabotage(&o, tx.EagerCut)
+	}
+	return o
+}
 
 // carrying makes every third database carry pages along with each commit.
 func carrying(seed uint64, o mmdb.Options) mmdb.Options {
@@ -93,9 +99,9 @@ func TestCrashOperations(t *testing.T) {
 	keep := keepDir(t)
 	total, recrashes, points := 0, 0, 0
 	for seed := *crashSeed; ; seed++ {
-		o := crashOptions(seed)
-		tr := traceOf(t, o, Generate(FromSeed(seed, 1<<20), CrashProfile, length))
-		o.Seam, o.PageSize = nil, 0
+		tr := traceOf(t, crashOptions(seed), Generate(FromSeed(seed, 1<<20), CrashProfile, length))
+		o := carrying(seed, plainOptions(seed)) // images are opened by one that does not cut them all the time
+		o.PageSize = 0
 		cfg := CrashConfig{Seed: seed, Extra: 12, Recrash: recrash, Only: *crashImage, Until: until, Keep: keep, Options: o}
 		report, err := crashAll(t, tr, cfg)
 		total += report.Images

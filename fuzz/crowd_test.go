@@ -63,6 +63,9 @@ func lazyOptions(seed uint64) mmdb.Options {
 	if seed/2%2 == 0 {
 		tx.Sabotage(&o, tx.EagerCheckpoint)
 	}
+	if seed/4%2 == 0 {
+		tx.Sabotage(&o, tx.EagerCut)
+	}
 	return o
 }
 

@@ -197,10 +197,14 @@ func (w *writer) shrinkFile() {
 		return
 	}
 	end := w.fileEnd()
-	if w.fileSize-end <= 2*growMax+end/growShare || w.fileSize <= w.st.opts.InitialSize {
+	spare, slack := int64(growMax), 2*growMax+end/growShare
+	if w.st.sabotaged(EagerCut) {
+		spare, slack = 0, 0
+	}
+	if w.fileSize-end <= slack || w.fileSize <= w.st.opts.InitialSize {
 		return
 	}
-	to := max(end+growMax, w.st.opts.InitialSize)
+	to := max(end+spare, w.st.opts.InitialSize)
 	if err := w.st.file.Truncate(to); err != nil {
 		w.st.log.Warn("mmdb: cut the file", "path", w.st.path, "error", err)
 		return

@@ -34,10 +34,12 @@ const (
 
 // These are no mistakes. EagerCarry: every function carries pages along, in a database of any size. EagerCheckpoint: every
 // fourth record is a checkpoint, while lazy commits are not durable too. EagerLarge: a sixteenth of the size makes a commit too large for one flush.
+// EagerCut: the file is cut wherever that is possible, by however little.
 const (
 	EagerCarry      Bug = 1 << 31
 	EagerCheckpoint Bug = 1 << 30
 	EagerLarge      Bug = 1 << 29
+	EagerCut        Bug = 1 << 28
 )
 
 // Sabotage switches mistakes on in databases opened with o. It is for the crash suite.
