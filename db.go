@@ -53,8 +53,8 @@ func (db *DB) Batch(fn func(*Tx) error) error { return db.store.Update(fn) }
 // before it; a read transaction never waits. Long read transactions keep the pages that they see from being used again.
 func (db *DB) Begin(writable bool) (*Tx, error) { return db.store.Begin(writable) }
 
-// Close waits for all transactions to end, and closes the database. Slices that came from it must not be used any
-// more. A second Close does nothing.
+// Close waits for all transactions to end, and closes the database. Those that would begin meanwhile get ErrDatabaseNotOpen, as all do
+// afterwards. Slices that came from it must not be used any more. A second Close waits for the first, and does nothing.
 func (db *DB) Close() error { return db.store.Close() }
 
 // Sync makes durable all that was committed before, if commits are Lazy; with Durable ones there is nothing to do, but it flushes

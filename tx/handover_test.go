@@ -1,6 +1,7 @@
 package tx
 
 import (
+	"errors"
 	"syscall"
 	"testing"
 	"time"
@@ -30,6 +31,40 @@ func TestOthersWriteWhileACloseWaitsForItsReaders(t *testing.T) {
 	noError(t, r.Rollback())
 	noError(t, <-end)
 	wantKeys(t, b, 20)
+}
+
+// Close does not wait for a reader that waits for Close: a write transaction is refused as soon as read transactions are. A second Close
+// waits for the first.
+func TestAWriteUnderAReaderIsRefusedWhileCloseWaits(t *testing.T) {
+	for _, exclusive := range []bool{false, true} {
+		st := openStore(t, newPath(t), &Options{Exclusive: exclusive})
+		noError(t, putKeys(st, 0, 10))
+		r, end := closeWithReader(t, st)
+		refused := later(func() error {
+			_, err := st.Begin(true)
+			_, reaped := st.ReapReaders()
+			return errors.Join(err, putKeys(st, 10, 20), st.UpdateContext(t.Context(), func(*Tx) error { return nil }), reaped, st.Sync())
+		})
+		select {
+		case err := <-refused:
+			all := err.(interface{ Unwrap() []error }).Unwrap()
+			if len(all) != 5 {
+				t.Errorf("%d of 5 calls were refused", len(all))
+			}
+			for _, err := range all {
+				wantError(t, err, ErrDatabaseNotOpen)
+			}
+		case <-time.After(10 * time.Second):
+			_ = r.Rollback()
+			t.Fatal("it waits for Close, which waits for the reader")
+		}
+		again := later(st.Close)
+		stillRuns(t, end)
+		stillRuns(t, again)
+		noError(t, keysAre(r, 10))
+		noError(t, r.Rollback())
+		noError(t, errors.Join(<-end, <-again))
+	}
 }
 
 // A Close whose last flush fails gives everything back all the same: else nobody could ever recover the database.

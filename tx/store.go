@@ -45,6 +45,7 @@ type Store struct {
 	joinSince time.Time                // since when
 	queued    atomic.Int32             // goroutines that wait for the writer lock
 
+	ending  sync.Mutex // held by Close; taken before mu
 	closing atomic.Bool
 	gone    chan struct{} // tells Close that a reader ended
 	failure atomic.Pointer[error]
@@ -63,7 +64,7 @@ type Store struct {
 	seen        bool // a written meta was read back through the mapping
 
 	mu      sync.Mutex // the writer lock: protects all below
-	closed  bool
+	closed  bool       // Close waits for the last readers, or has ended: nothing is begun any more
 	mapping *mmapfile.Mapping
 	maps    atomic.Pointer[[]retiredMap] // every mapping that is still mapped, the current one last
 	w       *writer
@@ -299,8 +300,11 @@ func (t *Tx) endCall(old bool, err *error, ended *bool) {
 	}
 }
 
-// Close waits for all transactions to end and closes the database. A second Close does nothing.
+// Close waits for all transactions to end and closes the database. Those that would begin meanwhile get ErrDatabaseNotOpen, write
+// transactions too. A second Close waits for the first, and does nothing.
 func (st *Store) Close() error {
+	st.ending.Lock()
+	defer st.ending.Unlock()
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if st.closed {
@@ -312,25 +316,32 @@ func (st *Store) Close() error {
 	st.closed = true
 	st.closing.Store(true)
 	st.published.Store(nil)
-	var handed error
+	handed, err := st.awaitReaders()
+	if err != nil {
+		return firstError(handed, err) // readers may still use the mapping
+	}
+	st.waitIdle() // for a Sync
+	err = st.closeState()
+	return firstError(failed, handed, err, st.release())
+}
+
+// awaitReaders waits until no read transaction is open. handed is the error of giving the writer's byte back. The caller, who has set closed,
+// holds the writer lock, which is free during the wait: a goroutine that asks for a write transaction may have a read transaction to end.
+func (st *Store) awaitReaders() (handed, err error) {
 	for {
 		n, err := st.openReaders()
-		if err != nil {
-			return firstError(handed, err) // readers may still use the mapping
-		}
-		if n == 0 {
-			break
+		if n == 0 || err != nil {
+			return handed, err
 		}
 		st.admit() // other processes do not wait for readers here
 		handed = firstError(handed, st.giveRole())
+		st.mu.Unlock()
 		select {
 		case <-st.gone:
 		case <-time.After(closeEvery):
 		}
+		st.mu.Lock()
 	}
-	st.waitIdle() // for a Sync
-	err := st.closeState()
-	return firstError(failed, handed, err, st.release())
 }
 
 // closeEvery is how often Close looks for readers: the last one may have ended without a word, just when Close began.
