@@ -317,6 +317,40 @@ func TestUpdateContextGivesUpWaiting(t *testing.T) {
 	wantKeys(t, st, 20)
 }
 
+// UpdateContext gives up waiting for a flush too: when the open group is full, and after the flush that it has to wait for has become one that it
+// leads. What it has begun for others goes on without it.
+func TestUpdateContextGivesUpWaitingForAFlush(t *testing.T) {
+	for _, leads := range []bool{false, true} {
+		st, g, first := gated(t, Options{})
+		a := joinGroup(t, st, func(tx *Tx) error { return errors.Join(putInto(tx, 10, 20), largeInto(tx, "x", groupMax)) })
+		ctx, cancel := context.WithCancel(t.Context())
+		end := later(func() error {
+			return st.UpdateContext(ctx, func(*Tx) error { t.Error("the function ran"); return nil })
+		})
+		stillRuns(t, end)
+		if leads {
+			g.open <- nil
+			noError(t, <-first)
+			<-g.held
+			stillRuns(t, end)
+		}
+		cancel()
+		select {
+		case err := <-end:
+			wantError(t, err, context.Canceled)
+		case <-time.After(10 * time.Second):
+			t.Error("it waits for the flush")
+		}
+		stillRuns(t, a)
+		g.let(nil)
+		noError(t, <-a)
+		live, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		noError(t, st.UpdateContext(live, func(tx *Tx) error { return putInto(tx, 20, 30) }))
+		wantKeys(t, st, 30)
+	}
+}
+
 func TestBeginWaitsForTheGroupAndCommitsAlone(t *testing.T) {
 	st, g, first := gated(t, Options{})
 	a := joinGroup(t, st, func(tx *Tx) error { return putInto(tx, 10, 20) })

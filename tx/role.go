@@ -300,12 +300,14 @@ func (st *Store) roleWanted() (wanted bool) {
 	return wanted
 }
 
-// handOver gives the byte to a process that waits, if this one has had it for a while. The caller holds the writer lock of the process, and
-// goes on with takeRole.
+// turnIsOver reports whether this process has had the byte for a while, and another one waits for it. The caller holds the writer lock of the
+// process.
+func (st *Store) turnIsOver() bool {
+	return st.role.held && st.roleWanted() && time.Since(st.role.since) >= roleTime
+}
+
+// handOver gives the byte to a process that waits. The caller holds the writer lock of the process, and goes on with takeRole.
 func (st *Store) handOver() error {
-	if !st.role.held || !st.roleWanted() || time.Since(st.role.since) < roleTime {
-		return nil
-	}
 	st.drain()
 	return st.giveRole()
 }

@@ -178,6 +178,37 @@ func TestUpdateContextGivesUpWaitingForAnotherProcess(t *testing.T) {
 	wantKeys(t, a, 10)
 }
 
+// UpdateContext gives up waiting for a flush after which the writer's byte is another process's.
+func TestUpdateContextGivesUpWaitingToHandOver(t *testing.T) {
+	g := newGate()
+	o := quick()
+	o.Seam = g.seam
+	a, b := pair(t, o)
+	noError(t, putKeys(a, 0, 10))
+	g.close(true)
+	first := later(func() error { return putKeys(a, 10, 20) })
+	<-g.held
+	other := later(func() error { return putKeys(b, 20, 30) })
+	waitFor(t, "another process to ask for the byte", a.roleWanted)
+	time.Sleep(roleTime)
+	ctx, cancel := context.WithCancel(t.Context())
+	end := later(func() error {
+		return a.UpdateContext(ctx, func(*Tx) error { t.Error("the function ran"); return nil })
+	})
+	stillRuns(t, end)
+	cancel()
+	select {
+	case err := <-end:
+		wantError(t, err, context.Canceled)
+	case <-time.After(10 * time.Second):
+		t.Error("it waits for the flush")
+	}
+	stillRuns(t, first)
+	g.let(nil)
+	noError(t, errors.Join(<-first, <-other, putKeys(a, 30, 40)))
+	wantKeys(t, b, 40)
+}
+
 // A process that dies at any point of a commit leaves it whole or not at all. Another one that has the database open goes on, with its
 // readers, and loses nothing that was committed.
 func TestTakeOverFromAWriterThatDied(t *testing.T) {

@@ -17,12 +17,11 @@ func (st *Store) beginWrite(ctx context.Context, alone bool) (*Tx, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := st.startWrite(ctx, alone)
-	if err != nil {
+	t, held, err := st.startWrite(ctx, alone)
+	if err != nil && held {
 		st.mu.Unlock()
-		return nil, err
 	}
-	return t, nil
+	return t, err
 }
 
 // lock takes the writer lock, or gives up when ctx ends.
@@ -54,32 +53,76 @@ func (st *Store) lock(ctx context.Context) error {
 	}
 }
 
-func (st *Store) startWrite(ctx context.Context, alone bool) (t *Tx, err error) {
+// startWrite starts a transaction for a caller that holds the writer lock. After an error held says whether the caller still does.
+func (st *Store) startWrite(ctx context.Context, alone bool) (t *Tx, held bool, err error) {
+	held = true
 	defer st.guard(enter(), &err)
 	if st.closed {
-		return nil, ErrDatabaseNotOpen
+		return nil, held, ErrDatabaseNotOpen
 	}
 	if st.failedAnywhere() {
-		return nil, st.failed()
+		return nil, held, st.failed()
 	}
-	if err := st.handOver(); err != nil {
-		return nil, err
+	if held, err = st.takeTurn(ctx, alone); err != nil {
+		return nil, held, err
+	}
+	if err := firstError(st.failed(), ctx.Err()); err != nil {
+		return nil, held, err
+	}
+	st.w.unmapRetired()
+	if err := st.w.beginFunction(); err != nil {
+		return nil, held, err
+	}
+	return st.newWriteTx(), held, nil
+}
+
+// takeTurn waits until a write transaction may begin: until this process is the writer, and the open group has room for it, or
+// is published if it is to be alone.
+func (st *Store) takeTurn(ctx context.Context, alone bool) (held bool, err error) {
+	if st.turnIsOver() {
+		if held, err := st.lendLock(ctx, st.handOver); err != nil {
+			return held, err
+		}
 	}
 	if err := st.takeRole(ctx); err != nil {
-		return nil, err
+		return true, err
 	}
+	if !alone && (st.w.group == nil || st.w.dirty.live < min(groupMax, st.opts.MaxDirty/2)) {
+		return true, nil
+	}
+	return st.lendLock(ctx, func() error { st.drain(); return nil })
+}
+
+// lendLock calls fn, which waits under the writer lock, for the caller, who holds that. When ctx ends first, lendLock returns its error: fn,
+// which may be about to publish what others wait for, goes on, and the lock is given back after it, so the caller does not hold it any more.
+func (st *Store) lendLock(ctx context.Context, fn func() error) (held bool, err error) {
+	if ctx.Done() == nil {
+		return true, fn()
+	}
+	done := make(chan error)
+	go func() {
+		err := func() (err error) {
+			defer st.guard(enter(), &err)
+			return fn()
+		}()
+		select {
+		case done <- err:
+		case <-ctx.Done():
+			st.mu.Unlock()
+		}
+	}()
+	select {
+	case err := <-done:
+		return true, err
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
+
+// newWriteTx returns a transaction on top of all that ran before.
+func (st *Store) newWriteTx() *Tx {
 	w := st.w
-	if alone || w.group != nil && w.dirty.live >= min(groupMax, st.opts.MaxDirty/2) {
-		st.drain()
-	}
-	if err := st.failed(); err != nil {
-		return nil, err
-	}
-	w.unmapRetired()
-	if err := w.beginFunction(); err != nil {
-		return nil, err
-	}
-	t = &Tx{writable: true, w: w, base: w.last, durability: st.opts.Durability}
+	t := &Tx{writable: true, w: w, base: w.last, durability: st.opts.Durability}
 	t.init(st, w.tip)
 	t.lendRoot()
 	t.commit++
@@ -88,7 +131,7 @@ func (st *Store) startWrite(ctx context.Context, alone bool) (t *Tx, err error) 
 		t.commit = g.last + 1
 		t.root.hdr, t.root.born, t.root.inline = g.root, g.last, g.body
 	}
-	return t, nil
+	return t
 }
 
 // abort ends the write transaction t without a trace, and waits until what it has read is published: nobody acts on what
