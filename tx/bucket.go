@@ -17,6 +17,7 @@ type Bucket struct {
 	born   page.Commit // the root page, or what an inline root refers to, is no younger
 	dirty  bool        // hdr or contents differ from the cell in parent
 	gone   bool        // deleted or moved away in this transaction
+	at     uint32      // where it is in the list of the parent's opened buckets
 	mods   uint64      // counts changes of the tree, so that cursors notice
 	open   children    // nested buckets that were opened; write transactions only
 }
@@ -47,6 +48,7 @@ func (c *children) add(b *Bucket) {
 	if c.list == nil {
 		c.list = c.few[:0]
 	}
+	b.at = uint32(len(c.list))
 	c.list = append(c.list, b)
 	if c.index == nil && len(c.list) > childrenIndexed {
 		c.index = make(map[string]*Bucket)
@@ -60,17 +62,17 @@ func (c *children) add(b *Bucket) {
 	}
 }
 
+// remove takes b out; the last one comes into its place, so that it costs the same however many there are.
 func (c *children) remove(b *Bucket) {
 	b.gone = true
 	if c.index != nil {
 		delete(c.index, string(b.name))
 	}
-	for i := range c.list {
-		if c.list[i] == b {
-			c.list = append(c.list[:i], c.list[i+1:]...)
-			return
-		}
-	}
+	n := len(c.list) - 1
+	last := c.list[n]
+	c.list[b.at], last.at = last, b.at
+	c.list[n] = nil
+	c.list = c.list[:n]
 }
 
 // Tx returns the transaction that b belongs to.

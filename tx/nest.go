@@ -115,8 +115,8 @@ func (b *Bucket) deleteBucket(name []byte) error {
 
 // drop frees every page of b and of the buckets in it.
 func (b *Bucket) drop() error {
-	for len(b.open.list) > 0 { // these may have newer roots than their cells say
-		c := b.open.list[0]
+	for n := len(b.open.list); n > 0; n = len(b.open.list) { // these may have newer roots than their cells say
+		c := b.open.list[n-1]
 		if err := c.drop(); err != nil {
 			return err
 		}
