@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"mmdb/mmapfile"
 )
 
 // waited opens path with a timeout of 80 ms and ends the test unless that fails with ErrTimeout, after that time.
@@ -95,6 +97,32 @@ func TestOpenGoesOnWhenTheFileIsFree(t *testing.T) {
 		}
 	}
 	checkFile(t, path, 50)
+}
+
+// An exclusive open waits for two locks, one after the other, and for both no longer than Options.Timeout.
+func TestAnExclusiveOpenWaitsOnceForItsTimeout(t *testing.T) {
+	needByteLocks(t)
+	const timeout = 400 * time.Millisecond
+	for _, readOnly := range []bool{false, true} {
+		path := closedStore(t, 10)
+		took := time.Hour
+		for try := 0; try < 5 && took > timeout*3/2; try++ { // the machine may be slow for a moment
+			first, err := mmapfile.Open(path, mmapfile.Options{})
+			noError(t, err)
+			second, err := mmapfile.Open(path, mmapfile.Options{})
+			noError(t, err)
+			noError(t, errors.Join(first.LockPresence(true, -1), second.LockWriter(true, -1)))
+			time.AfterFunc(timeout*3/4, func() { _ = first.UnlockPresence() })
+			from := time.Now()
+			_, err = Open(path, 0o600, &Options{Exclusive: true, ReadOnly: readOnly, Timeout: timeout})
+			took = time.Since(from)
+			wantError(t, err, ErrTimeout, path)
+			noError(t, errors.Join(first.Close(), second.Close()))
+		}
+		if took < timeout || took > timeout*3/2 {
+			t.Errorf("read-only %v: it took %v, want %v", readOnly, took, timeout)
+		}
+	}
 }
 
 func TestImmutableTakesNoLock(t *testing.T) {

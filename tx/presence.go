@@ -42,9 +42,7 @@ func (st *Store) openExclusive() error {
 	}
 	busy, err := isTaken(st.file.LockAlone())
 	if busy {
-		if err = st.file.LockPresence(true, st.opts.Timeout); err == nil {
-			err = st.file.LockWriter(true, st.opts.Timeout)
-		}
+		err = lockInTurn(st.file, true, st.opts.Timeout)
 	}
 	if err != nil {
 		return err
@@ -52,13 +50,27 @@ func (st *Store) openExclusive() error {
 	return st.openAlone()
 }
 
-// lockUnshared keeps all others from writing to f; who only reads may share it: one without a lock file must find that nobody is present.
-func lockUnshared(f *mmapfile.File, timeout time.Duration) error {
+// lockInTurn takes the presence lock of f, and then the writer's, within timeout for both.
+func lockInTurn(f *mmapfile.File, exclusive bool, timeout time.Duration) error {
 	timeout = openTimeout(timeout)
-	if err := f.LockPresence(false, timeout); err != nil || !mmapfile.ByteLocks {
+	from := time.Now()
+	if err := f.LockPresence(exclusive, timeout); err != nil || !exclusive && !mmapfile.ByteLocks {
 		return err
 	}
-	return firstError(f.LockWriter(false, timeout), f.UnlockPresence())
+	if timeout > 0 {
+		if timeout -= time.Since(from); timeout <= 0 {
+			timeout = -1
+		}
+	}
+	return f.LockWriter(exclusive, timeout)
+}
+
+// lockUnshared keeps all others from writing to f; who only reads may share it: one without a lock file must find that nobody is present.
+func lockUnshared(f *mmapfile.File, timeout time.Duration) error {
+	if err := lockInTurn(f, false, timeout); err != nil || !mmapfile.ByteLocks {
+		return err
+	}
+	return f.UnlockPresence()
 }
 
 // openShared opens the database together with other processes.
