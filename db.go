@@ -17,7 +17,7 @@ type DB struct {
 // unless one asks for Options.Exclusive: then the others wait for Options.Timeout, and get ErrTimeout.
 //
 // Errors: ErrInvalid for a file that is no database, ErrVersion for one of a newer format, ErrCorrupt for a damaged
-// one, ErrTimeout, ErrLockFile, ErrNetwork, ErrPageSize, and the system's.
+// one, ErrTimeout, ErrLockFile, ErrNetwork, ErrPageSize, ErrDurability, and the system's.
 func Open(path string, mode os.FileMode, opts *Options) (*DB, error) {
 	st, err := tx.Open(path, mode, opts)
 	if err != nil {

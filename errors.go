@@ -14,6 +14,7 @@ var (
 	ErrLockFile         = tx.ErrLockFile         // other processes use the database, with another lock file
 	ErrNetwork          = tx.ErrNetwork          // a network file system: only Options.Exclusive works there
 	ErrPageSize         = tx.ErrPageSize         // Options.PageSize is not a power of two from 4096 to 65536
+	ErrDurability       = tx.ErrDurability       // a Durability that is neither Durable nor Lazy
 	ErrMaxSizeReached   = tx.ErrMaxSizeReached   // the change does not fit Options.MaxSize
 	ErrFailed           = tx.ErrFailed           // a flush failed before: reopen the database
 	ErrMapping          = tx.ErrMapping          // the file system can't be used: a mapping does not show what was written

@@ -21,6 +21,8 @@ const (
 	Lazy
 )
 
+func (d Durability) valid() bool { return d <= Lazy }
+
 // String returns the name in lower case.
 func (d Durability) String() string {
 	switch d {
@@ -34,8 +36,17 @@ func (d Durability) String() string {
 
 // SetDurability says how t commits, in place of Options.Durability. A Lazy transaction whose commit is shared with a Durable
 // one, or that is too large for it (16 MiB, or spilled), is made durable, and so is now and then one
-// in a database with Options.MaxSize, which would run out of space for their records. It has no effect in a read transaction.
-func (t *Tx) SetDurability(d Durability) { t.durability = d }
+// in a database with Options.MaxSize, which would run out of space for their records. It has no effect in a read transaction. With
+// what is no Durability the transaction can't be committed: ErrDurability.
+func (t *Tx) SetDurability(d Durability) {
+	switch {
+	case !t.writable:
+	case !d.valid():
+		t.fail(fmt.Errorf("%w: %v", ErrDurability, d))
+	default:
+		t.durability = d
+	}
+}
 
 // A Lazy commit writes all that a durable one does, its meta too, but does not flush. The commits since the newest durable one
 // are the window. The metas of its commits name that one as their base, and recovery verifies all that was written since and is

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -342,4 +343,27 @@ func TestCheckpointsAmongLazyCommits(t *testing.T) {
 	}
 	noError(t, putKeys(again, 99, 200))
 	wantImage(t, readAll(t, again.Path()), 200)
+}
+
+// What is no Durability is refused: by Open before it makes a file, and by the commit of a transaction.
+func TestAnUnknownDurabilityIsRefused(t *testing.T) {
+	path := newPath(t)
+	_, err := Open(path, 0o600, &Options{Durability: 7})
+	wantError(t, err, ErrDurability, "7")
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a file was made: %v", err)
+	}
+	st := openStore(t, path, nil)
+	noError(t, putKeys(st, 0, 10))
+	wantError(t, st.Update(func(tx *Tx) error {
+		tx.SetDurability(7)
+		return putInto(tx, 10, 20)
+	}), ErrDurability, "7")
+	tx, err := st.Begin(true)
+	noError(t, err)
+	tx.SetDurability(2)
+	noError(t, putInto(tx, 10, 20))
+	wantError(t, tx.Commit(), ErrDurability)
+	noError(t, st.View(func(tx *Tx) error { tx.SetDurability(7); return nil })) // of no effect there
+	wantKeys(t, st, 10)
 }

@@ -22,6 +22,8 @@ var (
 	ErrTimeout = mmapfile.ErrTimeout
 	// ErrPageSize is returned for a page size that is not a power of two from 4096 to 65536.
 	ErrPageSize = errors.New("page size must be a power of two from 4096 to 65536")
+	// ErrDurability is returned for a Durability that is neither Durable nor Lazy.
+	ErrDurability = errors.New("durability must be Durable or Lazy")
 	// ErrFailed is returned by every write after a flush or a meta write failed: what is on the device is
 	// not known any more until the database is opened again. It wraps the cause.
 	ErrFailed = errors.New("database failed: reopen it to recover")

@@ -11,7 +11,7 @@ import (
 
 // Open opens the database at path. A file that is missing is created with mode (before the umask), one that is
 // empty is made a database; both not if opts ask for read-only. Errors: ErrInvalid for a file that is no database,
-// ErrVersion, ErrCorrupt, ErrTimeout, ErrPageSize, and the system's.
+// ErrVersion, ErrCorrupt, ErrTimeout, ErrPageSize, ErrDurability, and the system's.
 func Open(path string, mode os.FileMode, opts *Options) (*Store, error) {
 	o, err := opts.withDefaults()
 	if err != nil {

@@ -89,6 +89,9 @@ func (o *Options) withDefaults() (Options, error) {
 	if !page.ValidSize(r.PageSize) {
 		return r, fmt.Errorf("%w: %d", ErrPageSize, r.PageSize)
 	}
+	if !r.Durability.valid() {
+		return r, fmt.Errorf("%w: %v", ErrDurability, r.Durability)
+	}
 	switch {
 	case r.SyncInterval == 0:
 		r.SyncInterval = defaultSyncInterval
