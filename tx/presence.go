@@ -142,12 +142,9 @@ func (st *Store) tryAlone() (ok bool, err error) {
 		if busy, err := isTaken(st.locks.LockPresence(true, -1)); busy || err != nil {
 			return false, err
 		}
-		// Only readers without a lock file can have this.
-		if busy, err := isTaken(st.locks.LockWriter(true, -1)); busy || err != nil {
-			if err = firstError(err, st.locks.UnlockPresence()); err != nil || !st.readOnly {
-				return false, err
-			}
-			return st.tryStatic()
+		// Only readers without a lock file can have this. Who only reads need not wait for them: with it shared, nobody writes either.
+		if busy, err := isTaken(st.locks.LockWriter(!st.readOnly, -1)); busy || err != nil {
+			return false, firstError(err, st.locks.UnlockPresence())
 		}
 	}
 	m, err := st.bringUp()

@@ -522,6 +522,29 @@ func TestAReaderWithoutALockFileThatOthersCameBefore(t *testing.T) {
 	noError(t, putKeys(a, 10, 20))
 }
 
+// A reader that could use a lock file does so though it finds one without: it keeps writers out no longer than that one.
+func TestAReaderBesideOneWithoutALockFileLetsOthersWrite(t *testing.T) {
+	needByteLocks(t)
+	path := closedStore(t, 10)
+	static := openStore(t, path, &Options{ReadOnly: true, Exclusive: true, Timeout: time.Minute})
+	r := openStore(t, path, &Options{ReadOnly: true, Timeout: time.Minute})
+	old, err := r.Begin(false)
+	noError(t, err)
+	t.Cleanup(func() { _ = old.Rollback() })
+	_, err = Open(path, 0o600, &Options{Exclusive: true, Timeout: 1})
+	wantError(t, err, ErrTimeout)
+	admitted(r)
+	w := openStore(t, path, &Options{Timeout: 5 * time.Second}) // it may be opened, and waits to write
+	put := later(func() error { return putKeys(w, 10, 20) })
+	stillRuns(t, put)
+	wantKeys(t, static, 10)
+	noError(t, static.Close())
+	noError(t, <-put)
+	wantKeys(t, r, 20)
+	noError(t, errors.Join(keysAre(old, 10), old.Rollback(), r.Close(), w.Close()))
+	checkFile(t, path, 20)
+}
+
 // A reader that can't write to the lock file is refused while others have the database open. If nobody has, it reads, and nobody writes
 // meanwhile. If it may write to the lock file, it is a reader like others.
 func TestReaderWithoutTheRightToWrite(t *testing.T) {
