@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"testing"
 	"time"
@@ -408,4 +409,26 @@ func TestReadOnlyDatabaseRefusesWriters(t *testing.T) {
 	wantErr(t, "an exclusive open beside readers", err, mmdb.ErrTimeout)
 	must(t, second.Close())
 	must(t, ro.Close())
+}
+
+// The zero DB is a closed one, as in bbolt.
+func TestTheZeroDBIsClosed(t *testing.T) {
+	var db mmdb.DB
+	never := func(*mmdb.Tx) error { t.Error("the function ran"); return nil }
+	_, read := db.Begin(false)
+	_, write := db.Begin(true)
+	_, readers := db.Readers()
+	_, processes := db.Processes()
+	_, reaped := db.ReapReaders()
+	_, backup := db.Backup(filepath.Join(t.TempDir(), "copy"), mmdb.BackupOptions{})
+	for what, err := range map[string]error{"View": db.View(never), "Update": db.Update(never), "UpdateContext": db.UpdateContext(t.Context(), never),
+		"Batch": db.Batch(never), "Begin(false)": read, "Begin(true)": write, "Sync": db.Sync(), "Readers": readers, "Processes": processes,
+		"ReapReaders": reaped, "Backup": backup} {
+		wantErr(t, what, err, mmdb.ErrDatabaseNotOpen)
+	}
+	must(t, db.Close())
+	must(t, db.Close())
+	if s := db.Stats(); db.Path() != "" || db.IsReadOnly() || s != (mmdb.Stats{}) || db.String() != `mmdb.DB<"">` || db.GoString() != db.String() {
+		t.Errorf("path %q, %v, %+v", db.Path(), &db, s)
+	}
 }

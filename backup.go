@@ -21,5 +21,5 @@ var ErrSameFile = tx.ErrSameFile
 // same for what a transaction sees, and Tx.WriteTo writes it to a stream. Errors: ErrSameFile, fs.ErrExist, ErrCorrupt, that
 // of BackupOptions.Progress, and the system's.
 func (db *DB) Backup(path string, o BackupOptions) (BackupReport, error) {
-	return db.store.Backup(path, o)
+	return db.opened().Backup(path, o)
 }

@@ -77,6 +77,14 @@ type Store struct {
 	memory *firstMemory // that this is part of
 }
 
+// Closed returns a database that is closed, and never was open.
+func Closed() *Store {
+	st := &Store{closed: true, pool: new(sync.Pool)}
+	st.closing.Store(true)
+	st.readers.Store(newReaderTable())
+	return st
+}
+
 // lockFile returns the lock file, if it is shared with other processes.
 func (st *Store) lockFile() *lockFile { return st.shared.Load() }
 
