@@ -224,6 +224,7 @@ func TestMoveBucket(t *testing.T) {
 func TestMoveBucketRefusals(t *testing.T) {
 	db, other := open(t, quick), open(t, quick)
 	other.put("k", "v")
+	db.put("k", "v")
 	db.update(func(b *mmdb.Bucket) error {
 		a, err := b.CreateBucket([]byte("a"))
 		must(t, err)
@@ -244,9 +245,20 @@ func TestMoveBucketRefusals(t *testing.T) {
 		wantErr(t, "into itself", b.MoveBucket([]byte("a"), a), mmdb.ErrSameBuckets)
 		wantErr(t, "into its own child", b.MoveBucket([]byte("a"), child), mmdb.ErrSameBuckets)
 		other.view(func(foreign *mmdb.Bucket) error {
+			wantErr(t, "into a read transaction of another database", a.MoveBucket([]byte("child"), foreign), mmdb.ErrTxNotWritable)
+			return nil
+		})
+		other.update(func(foreign *mmdb.Bucket) error {
 			wantErr(t, "to another database", a.MoveBucket([]byte("child"), foreign), mmdb.ErrDifferentDB)
 			return nil
 		})
+		read, err := db.Begin(false)
+		must(t, err)
+		defer read.Rollback()
+		before := read.Bucket([]byte("b"))
+		wantErr(t, "into a read transaction", a.MoveBucket([]byte("child"), before), mmdb.ErrTxNotWritable)
+		must(t, read.Rollback())
+		wantErr(t, "into an ended transaction", a.MoveBucket([]byte("child"), before), mmdb.ErrTxClosed)
 		if a.Bucket([]byte("child")) == nil || b.Bucket([]byte("a")) == nil {
 			t.Error("a refused move moved something")
 		}

@@ -133,7 +133,8 @@ func (b *Bucket) drop() error {
 }
 
 // MoveBucket moves the nested bucket child of b into dst, under the same name. Handles of it can't be used any more.
-// Errors: ErrBucketNotFound, ErrIncompatibleValue, ErrBucketExists, ErrSameBuckets, ErrDifferentDB.
+// Errors: ErrBucketNotFound, ErrIncompatibleValue, ErrBucketExists, ErrSameBuckets, ErrDifferentDB, and ErrTxNotWritable and ErrTxClosed
+// if b's or dst's transaction is.
 func (b *Bucket) MoveBucket(child []byte, dst *Bucket) (err error) {
 	if !b.tx.managed {
 		defer b.tx.exitErr(enter(), &err)
@@ -141,7 +142,14 @@ func (b *Bucket) MoveBucket(child []byte, dst *Bucket) (err error) {
 	if err := b.mayWrite(); err != nil {
 		return err
 	}
-	if dst == nil || dst.tx != b.tx {
+	switch {
+	case dst == nil:
+		return ErrDifferentDB
+	case dst.tx.done:
+		return ErrTxClosed
+	case !dst.tx.writable:
+		return ErrTxNotWritable
+	case dst.tx != b.tx:
 		return ErrDifferentDB
 	}
 	if err := dst.mayWrite(); err != nil {
