@@ -432,3 +432,32 @@ func TestTheZeroDBIsClosed(t *testing.T) {
 		t.Errorf("path %q, %v, %+v", db.Path(), &db, s)
 	}
 }
+
+// What the package documentation says of a new cursor, of copies in write transactions, and of Sync where nothing can be written.
+func TestListedDifferencesFromBbolt(t *testing.T) {
+	db := open(t, quick)
+	db.fill(10, 10, 10)
+	tx, err := db.Begin(true)
+	must(t, err)
+	b := tx.Bucket([]byte("b"))
+	if k, _ := b.Cursor().Next(); !bytes.Equal(k, key(0)) {
+		t.Errorf("Next of a new cursor is %q", k)
+	}
+	if k, _ := b.Cursor().Prev(); !bytes.Equal(k, key(9)) {
+		t.Errorf("Prev of a new cursor is %q", k)
+	}
+	path := filepath.Join(t.TempDir(), "copy")
+	must(t, tx.CopyFile(path, 0o600)) // nothing has changed yet
+	must(t, b.Put([]byte("k"), nil))
+	if _, err := tx.WriteTo(new(bytes.Buffer)); err == nil {
+		t.Error("WriteTo copied a transaction with changes")
+	}
+	if err := tx.CopyFile(path, 0o600); err == nil {
+		t.Error("CopyFile copied a transaction with changes")
+	}
+	must(t, tx.Rollback())
+	readOnly, err := mmdb.Open(path, 0, &mmdb.Options{ReadOnly: true})
+	must(t, err)
+	wantErr(t, "Sync", readOnly.Sync(), mmdb.ErrDatabaseReadOnly)
+	must(t, readOnly.Close())
+}

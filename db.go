@@ -74,8 +74,8 @@ func (db *DB) Begin(writable bool) (*Tx, error) { return db.opened().Begin(writa
 func (db *DB) Close() error { return db.opened().Close() }
 
 // Sync makes durable all that was committed before, if commits are Lazy; with Durable ones there is nothing to do, but it flushes
-// the file all the same. It waits for a flush in progress, not for transactions. Errors: ErrDatabaseNotOpen, ErrDatabaseReadOnly,
-// ErrFailed.
+// the file all the same. It waits for a flush in progress, not for transactions. Errors: ErrDatabaseNotOpen, ErrFailed, and
+// ErrDatabaseReadOnly in a database that was opened read-only, where there is nothing to flush.
 func (db *DB) Sync() error { return db.opened().Sync() }
 
 // Path returns the path that the database was opened with.

@@ -84,11 +84,15 @@
 // Where bbolt has a name, it is here with the same signature and the same small print, except that
 //
 //   - [Tx.Check] returns an iterator, and each problem is a [CorruptError];
-//   - Tx.DB, Tx.Copy (WriteTo does the same), Inspect, DB.Info, DB.Logger, DefaultOptions and the fields of DB do not exist, and [Options] has
-//     fields of its own;
-//   - [Tx.Page] takes a uint64, and returns no pointer;
-//   - [Stats], [TxStats] and [BucketStats] are types of this package;
+//   - Tx.DB, Tx.Copy (WriteTo does the same), Tx.WriteFlag, Inspect, DB.Info, DB.Logger and the fields of DB do not exist, nor do DefaultOptions,
+//     DefaultFillPercent and the other constants for options, CheckOption and KVStringer, ErrChecksum ([ErrCorrupt] in its place), ErrInvalidMapping
+//     and ErrFreePagesNotLoaded; and [Options] has fields of its own;
+//   - [Tx.Page] takes a uint64, and returns no pointer; [Bucket.Root] returns a uint64;
+//   - [Stats], [TxStats], [BucketStats] and [Info], which [Tx.Info] returns, are types of this package;
 //   - [Cursor.Delete] does not skip: the next Next returns the item after the deleted one;
+//   - Next and Prev of a cursor that was not placed yet go to the first and the last item; in bbolt they return nil;
+//   - [Tx.WriteTo] and [Tx.CopyFile] in a write transaction that has changed something are an error; bbolt copies what was there before;
+//   - [DB.Sync] of a database that was opened read-only returns [ErrDatabaseReadOnly]; bbolt returns nil;
 //   - FillPercent does not exist: pages that grow at their end fill up by themselves;
 //   - Commit and Rollback inside View or Update return [ErrTxManaged]; bbolt panics;
 //   - use after the end of a transaction gives nil and [ErrTxClosed]; bbolt panics;

@@ -14,7 +14,8 @@ const copyChunk = 1 << 20
 
 // WriteTo writes a copy of the database as t sees it to dst: a whole database file, while other transactions go on. What
 // is copied is verified first, and pages that hold no live data are written as zeros, so nothing that was deleted
-// leaks into the copy. It implements io.WriterTo; the error wraps ErrCorrupt if the database is damaged.
+// leaks into the copy. It implements io.WriterTo; the error wraps ErrCorrupt if the database is damaged. A write transaction that
+// has changed something can't be copied: that is an error.
 func (t *Tx) WriteTo(dst io.Writer) (n int64, err error) {
 	if !t.managed {
 		defer t.exitErr(enter(), &err)

@@ -8,7 +8,8 @@ import (
 // Cursor walks the keys of a bucket in order, in both directions. The key and value that its moves return live as
 // Get's do; both are nil when there is no such item, and the value of a nested bucket is nil. After a move past
 // either end the cursor stays on the last or first item. It stays valid while its transaction changes the
-// bucket: it keeps its place between the keys around it.
+// bucket: it keeps its place between the keys around it. Of a new cursor, which is not on an item yet, Next goes to the first item and Prev to
+// the last.
 type Cursor struct {
 	b      *Bucket
 	p      path

@@ -95,7 +95,7 @@ func (w *writer) windowLimit() int64 {
 
 // Sync makes durable all that was committed before. It waits for a flush in progress, but not for transactions. With
 // Durable commits there is nothing to do, but it flushes the file all the same, for what was changed by other means. Errors:
-// ErrDatabaseNotOpen, ErrDatabaseReadOnly, ErrFailed.
+// ErrDatabaseNotOpen, ErrFailed, and ErrDatabaseReadOnly in a database that was opened read-only, where there is nothing to flush.
 func (st *Store) Sync() error {
 	if st.readOnly {
 		return ErrDatabaseReadOnly
