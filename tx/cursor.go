@@ -238,6 +238,9 @@ func (c *Cursor) Delete() (err error) {
 	if c.at == unset {
 		return ErrCursorPosition // and Prev still goes to the last item
 	}
+	if err := c.b.tx.room(); err != nil { // before sync: a spill makes paths void
+		return c.b.tx.changed(err)
+	}
 	if err := c.sync(false); err != nil {
 		return c.b.tx.changed(err)
 	}

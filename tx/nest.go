@@ -92,6 +92,9 @@ func (b *Bucket) DeleteBucket(name []byte) (err error) {
 }
 
 func (b *Bucket) deleteBucket(name []byte) error {
+	if err := b.tx.room(); err != nil {
+		return err
+	}
 	var p path
 	found, err := b.seek(&p, name)
 	switch {
@@ -159,6 +162,9 @@ func (b *Bucket) MoveBucket(child []byte, dst *Bucket) (err error) {
 }
 
 func (b *Bucket) moveBucket(name []byte, dst *Bucket) error {
+	if err := b.tx.room(); err != nil {
+		return err
+	}
 	c, err := b.find(name)
 	switch {
 	case err != nil:
