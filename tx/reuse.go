@@ -12,6 +12,7 @@ import (
 // spilled pages (I2): a program that reads in such a transaction gets slices of the file.
 func (t *Tx) reuseSpilled() {
 	w := t.w
+	w.deadRuns = 0
 	if !w.spilled || w.shown {
 		return
 	}
@@ -41,6 +42,16 @@ func (t *Tx) reuseSpilled() {
 		w.space.Return(e)
 	}
 }
+
+// manyDead reports whether so much of what the running function has written to large runs (writeThrough) was replaced or deleted
+// that it is worth a look for such places before the next spill, of which there may be none. The look takes the longer the more was written.
+func (t *Tx) manyDead() bool {
+	w := t.w
+	return int64(w.deadRuns)<<t.shift > t.store.opts.MaxDirty/4 && w.deadRuns > uint64(len(w.written)-w.mark.written)/deadShare
+}
+
+// deadShare is how many runs there may be in all that were written, for each page of dead ones.
+const deadShare = 16
 
 // without returns what is left of extents when the pages of cut are taken out. Both are in order, and every extent of cut is
 // in one of extents.

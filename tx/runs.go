@@ -87,7 +87,9 @@ func (t *Tx) freeRun(o page.Overflow) error {
 	if !t.inside(o.Page.Page(), n) {
 		return page.Corruptf(o.Page.Page(), "reference to an overflow run outside the database")
 	}
-	t.free(o.Page.Page(), uint64(n), o.Born)
+	if t.free(o.Page.Page(), uint64(n), o.Born); o.Born == t.commit {
+		t.w.deadRuns += uint64(n)
+	}
 	return nil
 }
 

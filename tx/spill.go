@@ -7,6 +7,9 @@ import "bytes"
 // path is in use. The commit then takes two flushes (I4).
 func (t *Tx) room() error {
 	t.w.dirty.drain()
+	if t.w.deadRuns > 0 && t.manyDead() {
+		t.reuseSpilled()
+	}
 	if t.w.dirty.used() <= t.store.opts.MaxDirty {
 		return nil
 	}

@@ -41,6 +41,7 @@ type writer struct {
 	gathered  bool               // the units are those of the group with the newest function, which has ended
 	modest    bool               // the function frees as much as it writes, and its space is being secured
 	shown     bool               // the function has spilled, and its caller may have slices of what it spilled
+	deadRuns  uint64             // pages of runs in the file that the function has written and freed since it looked for such (reuseSpilled)
 	noSlack   int                // so often the file does not grow for the sake of long runs
 	goal      page.No            // up to where it may grow for that (aim)
 	broken    error              // a change of the function failed half way: it can't commit
@@ -123,7 +124,7 @@ func (w *writer) beginFunction() error {
 			w.space.Reclaim([]page.Commit{w.tip.meta.Commit})
 		}
 	}
-	w.broken, w.shown, w.gathered = nil, false, false
+	w.broken, w.shown, w.gathered, w.deadRuns = nil, false, false, 0
 	w.mark = mark{w.nextTree, len(w.freed), len(w.taken), len(w.written), w.space.HighWater(), w.spilled, w.dirty.used()}
 	w.dirty.nextFunction()
 	return nil
