@@ -120,6 +120,7 @@ func (w *writer) beginFunction() error {
 		w.spilled, w.nextTree, w.start = false, w.tip.meta.NextTree, w.space.HighWater()
 		if w.reclaimed = w.st.idle(); w.reclaimed {
 			w.reclaim()
+			w.shrinkFile() // the commit before did not if it was lazy, or somebody had the writer lock when it was published
 		} else if w.st.sabotaged(BugReuseInFlight) {
 			w.space.Reclaim([]page.Commit{w.tip.meta.Commit})
 		}
