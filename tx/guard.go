@@ -41,6 +41,16 @@ func (t *Tx) exitErr(old bool, err *error) {
 	}
 }
 
+// caught is exitErr of a call whose caller judges whether the fault is a failure of t.
+func (t *Tx) caught(old bool, err *error) {
+	setFault(old)
+	if r := recover(); r != nil {
+		if *err = t.faultError(r); *err == nil {
+			panic(r)
+		}
+	}
+}
+
 // faultError is Store.faultError, for t's own mapping too.
 func (t *Tx) faultError(r any) error { return t.faultOf(t.store, r) }
 

@@ -92,11 +92,9 @@ func (t *Tx) metas() (infos []MetaInfo) {
 	return infos
 }
 
-// PageBytes returns the bytes of page no, or of the run that starts there, unverified. They live as Get's do.
+// PageBytes returns the bytes of page no, or of the run that starts there, unverified. They live as Get's do. A page that t sees as free may
+// be gone from the end of the file since: it is all zeros then.
 func (t *Tx) PageBytes(no uint64) (b []byte, err error) {
-	if !t.managed {
-		defer t.exitErr(enter(), &err)
-	}
 	if err := t.usable(); err != nil {
 		return nil, err
 	}
@@ -106,12 +104,27 @@ func (t *Tx) PageBytes(no uint64) (b []byte, err error) {
 	if t.writable {
 		t.show()
 	}
-	b = t.raw(page.No(no), 1)
-	if no < uint64(t.store.first) {
+	if b, err = t.pageOrRun(page.No(no)); err == nil {
 		return b, nil
 	}
-	if n := page.Run(b); n > 1 && uint64(n) <= uint64(t.limit)-no && page.Verify(t.raw(page.No(no), n), t.store.pageSize, page.No(no), t.store.salt) == nil {
-		b = t.raw(page.No(no), n)
+	if gone, listErr := t.notInUse(); listErr == nil {
+		if _, ok := extentAt(gone, no); ok {
+			return make([]byte, t.store.pageSize), nil
+		}
+	}
+	t.fail(err)
+	return nil, err
+}
+
+// pageOrRun is PageBytes for a page below the high water that the file still has. An error is for the caller to judge.
+func (t *Tx) pageOrRun(no page.No) (b []byte, err error) {
+	defer t.caught(enter(), &err)
+	b = t.raw(no, 1)
+	if no < t.store.first {
+		return b, nil
+	}
+	if n := page.Run(b); n > 1 && t.inside(no, n) && page.Verify(t.raw(no, n), t.store.pageSize, no, t.store.salt) == nil {
+		b = t.raw(no, n)
 	}
 	return b, nil
 }
@@ -119,20 +132,27 @@ func (t *Tx) PageBytes(no uint64) (b []byte, err error) {
 // Page describes page no, the run that starts there, or the free or pending extent that it lies in. A page inside a run
 // is of unknown kind. It reads the free list anew: to look at many pages use Pages.
 func (t *Tx) Page(no uint64) (PageInfo, error) {
-	found, err := t.describe(page.No(no))
+	if err := t.usable(); err != nil {
+		return PageInfo{}, err
+	}
+	gone, err := t.notInUse() // these may not be in the file any more
 	if err != nil {
 		return PageInfo{}, err
 	}
-	gone, err := t.notInUse()
-	if err != nil {
-		return PageInfo{}, err
+	if p, ok := extentAt(gone, no); ok {
+		return p, nil
 	}
-	for _, p := range gone {
+	return t.describe(page.No(no))
+}
+
+// extentAt returns the one of the extents that page no lies in.
+func extentAt(extents map[page.No]PageInfo, no uint64) (PageInfo, bool) {
+	for _, p := range extents {
 		if no >= p.Number && no-p.Number < uint64(p.Run) {
-			return p, nil
+			return p, true
 		}
 	}
-	return found, nil
+	return PageInfo{}, false
 }
 
 // describe reads page no. What does not verify is unknown.
