@@ -33,6 +33,9 @@ func (b *Bucket) delete(key []byte) error {
 
 // remove takes the cell at p out of its leaf, with its runs. A nested bucket's own pages are not touched.
 func (b *Bucket) remove(p *path) error {
+	if err := b.mayCount(p, -1); err != nil {
+		return err
+	}
 	if err := b.own(p); err != nil {
 		return err
 	}
@@ -215,11 +218,14 @@ func (b *Bucket) join(p *path, k int, s *frame, side int) error {
 	if side < 0 {
 		left, right, at = s, f, up.i-1
 	}
+	keys := up.branchBody().Keys(at) + up.branchBody().Keys(at+1)
+	if keys > page.MaxChildKeys {
+		return b.errKeys(s.ref, keys)
+	}
 	ref, body, err := b.fresh(f.level)
 	if err != nil {
 		return err
 	}
-	keys := up.branchBody().Keys(at) + up.branchBody().Keys(at+1)
 	if f.level > 0 {
 		br := page.InitBranch(body)
 		br.AppendFrom(left.branchBody(), 0, left.branchBody().Count(), page.Key{})

@@ -77,6 +77,9 @@ func (b *Bucket) deleteRange(lo, hi []byte) error {
 	if err != nil {
 		return err
 	}
+	if count, _, _ := slots(&p.f[0]); cut > b.hdr.Keys || count == 0 && cut < b.hdr.Keys {
+		return b.errKeys(0, b.hdr.Keys)
+	}
 	b.hdr.Keys -= cut
 	p.n = 1
 	if err := b.shrinkRoot(&p); err != nil {
@@ -152,13 +155,17 @@ func (b *Bucket) cut(f *frame, lo, hi []byte) (uint64, error) {
 func (b *Bucket) cutChild(f *frame, i int, lo, hi []byte) (uint64, error) {
 	br := f.branchBody()
 	if lo == nil && hi == nil {
-		n := br.Keys(i)
-		if err := b.freeTree(br.Child(i), f.level-1, f.born); err != nil {
+		n, err := b.freeTree(br.Child(i), f.level-1, f.born)
+		if err == nil && n != br.Keys(i) {
+			err = b.errKeys(br.Child(i), br.Keys(i))
+		}
+		if err != nil {
 			return 0, err
 		}
 		return n, b.unlinkSlot(f, i)
 	}
 	f.i = i
+	ref := br.Child(i)
 	up := path{n: 1}
 	up.f[0] = *f
 	c, err := b.ownSibling(&up, 1, 0)
@@ -169,7 +176,11 @@ func (b *Bucket) cutChild(f *frame, i int, lo, hi []byte) (uint64, error) {
 	if err != nil {
 		return n, err
 	}
-	if count, _, _ := slots(&c); count == 0 {
+	count, _, _ := slots(&c)
+	if n > br.Keys(i) || count == 0 && n < br.Keys(i) {
+		return 0, b.errKeys(ref, br.Keys(i))
+	}
+	if count == 0 {
 		b.tx.w.dirty.release(c.ref.Index())
 		return n, b.unlinkSlot(f, i)
 	}

@@ -80,7 +80,7 @@ func (b *Bucket) miniature(most int) (hdr page.Bucket, body []byte) {
 	if level > 0 {
 		n, limit = bodyHeader+br.Used(), b.tx.store.maxInlineBranch
 	}
-	if n > min(limit, most) || !b.mayInline(level, l, br) {
+	if n > min(limit, most) || !b.mayInline(level, l, br) || !rightKeys(hdr, level, l, br) {
 		return hdr, nil
 	}
 	w := b.tx.w

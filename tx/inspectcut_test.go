@@ -4,7 +4,7 @@ import "testing"
 
 // The free end of the file that an older snapshot still counts may be cut off: its pages are free all the same, and nothing is damaged.
 func TestPagesOfAReaderWhoseFreeEndWasCutOff(t *testing.T) {
-	st := spillStore(t, Options{})
+	st := openStore(t, newPath(t), unflushed(Options{}))
 	fill := func(from, to, size int) error {
 		return st.Update(func(tx *Tx) error {
 			b, err := tx.CreateBucketIfNotExists([]byte("b"))

@@ -147,6 +147,11 @@ const slotSize = 8
 
 // place puts a cell at p, where seek found key or its place, and returns its payload of n bytes to be filled in.
 func (b *Bucket) place(p *path, found bool, key []byte, kind page.CellKind, n int) ([]byte, error) {
+	if !found {
+		if err := b.mayCount(p, 1); err != nil {
+			return nil, err
+		}
+	}
 	if err := b.own(p); err != nil {
 		return nil, err
 	}
@@ -177,15 +182,6 @@ func (b *Bucket) place(p *path, found bool, key []byte, kind page.CellKind, n in
 	}
 	b.count(p, 1)
 	return b.insert(p, it)
-}
-
-// count adds d to the number of keys of b and of every branch slot in p.
-func (b *Bucket) count(p *path, d int64) {
-	b.hdr.Keys += uint64(d)
-	for k := range p.n - 1 {
-		br := p.f[k].branchBody()
-		br.SetKeys(p.f[k].i, br.Keys(p.f[k].i)+uint64(d))
-	}
 }
 
 // own makes every page of p one that this transaction may change: pages of the file and of other functions of the open

@@ -7,9 +7,8 @@ import (
 	"mmdb/mmapfile"
 )
 
-// spillStore opens a database for transactions of at most so many bytes in memory, which is never flushed.
-func spillStore(t *testing.T, o Options) *Store {
-	t.Helper()
+// unflushed returns o for a database that is never flushed, so that a test can make many.
+func unflushed(o Options) *Options {
 	o.Exclusive = true
 	o.Seam = func(op mmapfile.Op, do func(mmapfile.Op) (int, error)) (int, error) {
 		if op.Kind == mmapfile.OpSync || op.Kind == mmapfile.OpMsync {
@@ -17,7 +16,7 @@ func spillStore(t *testing.T, o Options) *Store {
 		}
 		return do(op)
 	}
-	return openStore(t, newPath(t), &o)
+	return &o
 }
 
 // Every verb that changes pages keeps to Options.MaxDirty, those too that only take something away.
@@ -56,7 +55,7 @@ func TestDeletionsAndMovesKeepMemoryBounded(t *testing.T) {
 	left := map[string][3]int{"Cursor.Delete": {items / 2, items, 0}, "DeleteBucket": {items, items / 2, 0}, "MoveBucket": {items, 0, items}}
 	for verbName, verb := range verbs {
 		t.Run(verbName, func(t *testing.T) {
-			st := spillStore(t, Options{MaxDirty: maxDirty})
+			st := openStore(t, newPath(t), unflushed(Options{MaxDirty: maxDirty}))
 			noError(t, st.Update(func(tx *Tx) error {
 				b, err := tx.CreateBucket([]byte("values"))
 				noError(t, err)

@@ -108,48 +108,52 @@ func (t *Tx) free(no page.No, n uint64, born page.Commit) {
 }
 
 // freeAll frees every page of b's tree, with its runs and the buckets in it.
-func (b *Bucket) freeAll() error {
+func (b *Bucket) freeAll() (err error) {
 	switch {
 	case b.hdr.Root != 0:
-		return b.freeTree(b.hdr.Root, -1, b.born)
+		_, err = b.freeTree(b.hdr.Root, -1, b.born)
 	case b.hdr.Level > 0:
-		return b.freeChildren(b.inline, int(b.hdr.Level), b.born)
+		_, err = b.freeChildren(b.inline, int(b.hdr.Level), b.born)
 	}
-	return nil // plain values only
+	return err // else plain values only
 }
 
-// freeTree frees every page of the tree under ref, with its runs and the buckets in it. level is ref's, -1 for a
-// root; born is its parent's.
-func (b *Bucket) freeTree(ref page.Ref, level int, born page.Commit) error {
+// freeTree frees every page of the tree under ref, with its runs and the buckets in it, and returns how many keys it has. level is
+// ref's, -1 for a root; born is its parent's.
+func (b *Bucket) freeTree(ref page.Ref, level int, born page.Commit) (keys uint64, err error) {
 	pg, err := b.tx.node(ref, b.hdr.Tree, level, born)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	born, level = page.Born(pg), int(page.Level(pg))
 	if level > 0 {
-		if err := b.freeChildren(page.Branch(page.Body(pg)), level, born); err != nil {
-			return err
-		}
-	} else if err := b.freeCells(page.Leaf(page.Body(pg)), born); err != nil {
-		return err
+		keys, err = b.freeChildren(page.Branch(page.Body(pg)), level, born)
+	} else {
+		l := page.Leaf(page.Body(pg))
+		keys, err = uint64(l.Count()), b.freeCells(l, born)
+	}
+	if err != nil {
+		return 0, err
 	}
 	b.tx.freePage(ref, born)
-	return nil
+	return keys, nil
 }
 
-// freeChildren frees what a branch of that level, written by commit born, refers to.
-func (b *Bucket) freeChildren(br page.Branch, level int, born page.Commit) error {
+// freeChildren frees what a branch of that level, written by commit born, refers to, and returns how many keys it has.
+func (b *Bucket) freeChildren(br page.Branch, level int, born page.Commit) (keys uint64, err error) {
 	for i := range br.Count() {
 		if br.Large(i) {
 			if err := b.tx.freeRun(br.KeyRef(i)); err != nil {
-				return err
+				return 0, err
 			}
 		}
-		if err := b.freeTree(br.Child(i), level-1, born); err != nil {
-			return err
+		n, err := b.freeTree(br.Child(i), level-1, born)
+		if err != nil {
+			return 0, err
 		}
+		keys += n
 	}
-	return nil
+	return keys, nil
 }
 
 // freeCells frees what the cells of leaf l, written by commit born, refer to.

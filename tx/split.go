@@ -85,6 +85,9 @@ func (b *Bucket) separator(low, high []byte) (page.Key, error) {
 
 // link puts left in place of the page in frame k of p, and right after it.
 func (b *Bucket) link(p *path, k int, left, right child, sep page.Key) error {
+	if n := max(left.keys, right.keys); n > page.MaxChildKeys {
+		return b.errKeys(0, n)
+	}
 	if k == 0 {
 		ref, body, err := b.fresh(p.f[0].level + 1)
 		if err != nil {

@@ -6,13 +6,13 @@ import (
 	"testing"
 )
 
-// throughSize is the size of a value that a transaction of a spillStore with that limit writes to the file at once.
+// throughSize is the size of a value that a transaction of a database with that limit writes to the file at once.
 const throughDirty, throughSize = 256 << 10, 70 << 10
 
 // Of a large value that is put again and again in one transaction the file holds few copies, and a database with a maximum size does not fill up.
 func TestALargeValuePutAgainTakesNoMoreSpace(t *testing.T) {
 	for _, maxSize := range []int64{0, 1 << 20} {
-		st := spillStore(t, Options{MaxDirty: throughDirty, MaxSize: maxSize})
+		st := openStore(t, newPath(t), unflushed(Options{MaxDirty: throughDirty, MaxSize: maxSize}))
 		noError(t, st.Update(func(tx *Tx) error {
 			b, err := tx.CreateBucket([]byte("b"))
 			for i := 0; i < 100 && err == nil; i++ {
@@ -37,7 +37,7 @@ func TestALargeValuePutAgainTakesNoMoreSpace(t *testing.T) {
 
 // A slice of a large value stays as it is when the value is put again (I2), whenever it was read.
 func TestALargeValueThatWasReadStays(t *testing.T) {
-	st := spillStore(t, Options{MaxDirty: throughDirty})
+	st := openStore(t, newPath(t), unflushed(Options{MaxDirty: throughDirty}))
 	noError(t, st.Update(func(tx *Tx) error {
 		b, err := tx.CreateBucket([]byte("b"))
 		noError(t, err)

@@ -1,0 +1,182 @@
+package tx
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"testing"
+
+	"mmdb/page"
+)
+
+// forge makes a database of what fill puts into it, lets edit change the page of the root of bucket name with its checksum, and opens it again.
+func forge(t *testing.T, name string, fill func(*Tx) error, edit func(b []byte)) *Store {
+	t.Helper()
+	path := newPath(t)
+	st := openStore(t, path, unflushed(Options{}))
+	noError(t, st.Update(fill))
+	var root uint64
+	noError(t, st.View(func(tx *Tx) error { root = tx.Bucket([]byte(name)).Root(); return nil }))
+	salt := st.salt
+	noError(t, st.Close())
+	img, err := os.ReadFile(path)
+	noError(t, err)
+	b := img[root<<st.shift:][:st.pageSize]
+	edit(b)
+	page.Seal(b, salt)
+	noError(t, os.WriteFile(path, img, 0o600))
+	return forgedStore(t, path)
+}
+
+// forgedStore opens a database that Check finds damaged.
+func forgedStore(t *testing.T, path string) *Store {
+	t.Helper()
+	st, err := Open(path, 0o600, unflushed(Options{}))
+	noError(t, err)
+	t.Cleanup(func() { noError(t, st.Close()) })
+	return st
+}
+
+// reopened closes st and opens it again.
+func reopened(t *testing.T, st *Store) *Store {
+	t.Helper()
+	noError(t, st.Close())
+	return forgedStore(t, st.path)
+}
+
+const forgedKeys = 500
+
+// fillCounted makes buckets a and other with forgedKeys items, of which a has a branch of its own.
+func fillCounted(tx *Tx) error {
+	for _, name := range []string{"a", "other"} {
+		b, err := tx.CreateBucket([]byte(name))
+		for i := 0; i < forgedKeys && err == nil; i++ {
+			err = b.Put(testKey(i), make([]byte, 200))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// countVerbs are changes of bucket a that go by its counts.
+var countVerbs = map[string]func(b *Bucket) error{
+	"Put": func(b *Bucket) error { return b.Put(append(testKey(3), 'x'), nil) },
+	"Put many": func(b *Bucket) (err error) {
+		for i := 0; i < forgedKeys && err == nil; i++ {
+			err = b.Put(append(testKey(i), 'x'), make([]byte, 200))
+		}
+		return err
+	},
+	"Delete": func(b *Bucket) (err error) {
+		for i := 0; i < 40 && err == nil; i++ {
+			err = b.Delete(testKey(i))
+		}
+		return err
+	},
+	"Delete all": func(b *Bucket) (err error) {
+		for i := 0; i < forgedKeys && err == nil; i++ {
+			err = b.Delete(testKey(i))
+		}
+		return err
+	},
+	"Cursor.Delete": func(b *Bucket) error {
+		c := b.Cursor()
+		for k, _ := c.First(); k != nil; k, _ = c.Next() {
+			if err := c.Delete(); err != nil {
+				return err
+			}
+		}
+		return b.tx.Err()
+	},
+	"DeleteRange at the front": func(b *Bucket) error { _, err := b.DeleteRange(nil, testKey(10)); return err },
+	"DeleteRange at the end":   func(b *Bucket) error { _, err := b.DeleteRange(testKey(25), nil); return err },
+	"DeleteRange of all":       func(b *Bucket) error { _, err := b.DeleteRange(nil, nil); return err },
+	"DeleteRange of all but one": func(b *Bucket) error {
+		_, err := b.DeleteRange(testKey(1), nil)
+		return err
+	},
+}
+
+// A wrong number of keys in a branch is damage: never a panic, and what it leads to is no worse.
+func TestWrongCountInABranchSpoilsNothingElse(t *testing.T) {
+	for name, verb := range countVerbs {
+		for what, wrong := range map[string]func(n uint64) uint64{
+			"none": func(uint64) uint64 { return 0 }, "one": func(uint64) uint64 { return 1 },
+			"one less": func(n uint64) uint64 { return n - 1 }, "one more": func(n uint64) uint64 { return n + 1 },
+			"most": func(uint64) uint64 { return page.MaxChildKeys },
+		} {
+			st := forge(t, "a", fillCounted, func(b []byte) {
+				br := page.Branch(page.Body(b))
+				br.SetKeys(0, wrong(br.Keys(0)))
+			})
+			err := st.Update(func(tx *Tx) error { return verb(tx.Bucket([]byte("a"))) })
+			if err != nil && !errors.Is(err, ErrCorrupt) {
+				t.Errorf("%s with %s: %v", name, what, err)
+			}
+			if name == "DeleteRange of all" && err == nil {
+				t.Errorf("%s with %s: no error", name, what)
+			}
+			// Two more commits, lest the one before the change is there to be taken.
+			for i := range 2 {
+				noError(t, st.Update(func(tx *Tx) error { return tx.Bucket([]byte("other")).Put(testKey(i), make([]byte, 200)) }))
+			}
+			st = reopened(t, st)
+			noError(t, st.View(func(tx *Tx) error {
+				for _, name := range []string{"a", "other"} {
+					n := 0
+					for k, v := range tx.Bucket([]byte(name)).All() {
+						if len(k) == 0 || len(v) > 200 {
+							t.Errorf("item %q of %d bytes", k, len(v))
+						}
+						n++
+					}
+					if name == "other" && n != forgedKeys {
+						t.Errorf("%d items in the other bucket", n)
+					}
+				}
+				return tx.Err()
+			}))
+		}
+	}
+}
+
+// The same of the number in a bucket's header, which is in the leaf of its parent with the bucket's siblings.
+func TestWrongCountInABucketSpoilsNothingElse(t *testing.T) {
+	sibling := bytes.Repeat([]byte("sibling"), 200)
+	fill := func(tx *Tx) error {
+		p, err := tx.CreateBucket([]byte("p"))
+		noError(t, err)
+		noError(t, p.Put([]byte("sibling"), sibling))
+		b, err := p.CreateBucket([]byte("a"))
+		for i := 0; i < forgedKeys && err == nil; i++ {
+			err = b.Put(testKey(i), make([]byte, 200))
+		}
+		return err
+	}
+	for name, verb := range countVerbs {
+		for _, add := range []int64{-forgedKeys, -forgedKeys + 1, -1, 1, -forgedKeys - 1} {
+			st := forge(t, "p", fill, func(b []byte) {
+				cell := page.Leaf(page.Body(b)).Payload(0)
+				hdr := page.DecodeBucket(cell)
+				hdr.Keys += uint64(add)
+				hdr.Encode(cell)
+			})
+			err := st.Update(func(tx *Tx) error { return verb(tx.Bucket([]byte("p")).Bucket([]byte("a"))) })
+			if err != nil && !errors.Is(err, ErrCorrupt) {
+				t.Errorf("%s with %d: %v", name, add, err)
+			}
+			st = reopened(t, st)
+			noError(t, st.View(func(tx *Tx) error {
+				p := tx.Bucket([]byte("p"))
+				if v := p.Get([]byte("sibling")); !bytes.Equal(v, sibling) {
+					t.Errorf("%s with %d: the sibling has %d bytes", name, add, len(v))
+				}
+				for range p.Bucket([]byte("a")).All() {
+				}
+				return tx.Err()
+			}))
+		}
+	}
+}
