@@ -272,6 +272,9 @@ func (w *writer) writeRecord(rec *page.Record, no page.No, space uint32) (page.L
 		}
 	}
 	rec.Sums = w.sections[4]
+	if err := rec.Validate(); err != nil { // what the next open refuses must never be acknowledged
+		return page.Link{}, err
+	}
 	if rec.Checkpoint {
 		w.sections[2], w.sections[3] = w.space.AppendCheckpoint(rec.Commit, w.freed, w.sections[2][:0], w.sections[3][:0])
 		rec.Free, rec.Pending = w.sections[2], w.sections[3]

@@ -180,3 +180,18 @@ func TestWrongCountInABucketSpoilsNothingElse(t *testing.T) {
 		}
 	}
 }
+
+// Whatever made it so: a root bucket that would be refused when the file is opened again is not committed.
+func TestARootThatCanNotBeReadIsNotCommitted(t *testing.T) {
+	st, g, first := gated(t, Options{})
+	end := joinGroup(t, st, func(tx *Tx) error { return putInto(tx, 10, 20) })
+	st.mu.Lock()
+	st.w.group.root.Keys++
+	st.mu.Unlock()
+	g.let(nil)
+	noError(t, <-first)
+	wantError(t, <-end, ErrCorrupt, "root bucket")
+	wantKeys(t, st, 10)
+	noError(t, putKeys(st, 10, 30))
+	wantKeys(t, st, 30)
+}
