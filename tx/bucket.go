@@ -223,7 +223,21 @@ func (b *Bucket) bucket(name []byte) (*Bucket, error) {
 	if child.hdr.Root == 0 && b.parent == nil && b.tx.late() {
 		child.inline = bytes.Clone(child.inline)
 	}
-	return child, nil
+	return child, child.apart()
+}
+
+// apart returns an error when b has the tree of a bucket that it is in: a damaged file can lead in a circle. One without buckets in it
+// needs no look, and the top level is met again with the bucket that led here.
+func (b *Bucket) apart() error {
+	if b.hdr.Root == 0 && b.hdr.Level == 0 {
+		return nil
+	}
+	for p := b.parent; p.parent != nil; p = p.parent {
+		if p.hdr.Tree == b.hdr.Tree {
+			return page.Corruptf(fileNo(b.hdr.Root), "the bucket of tree %d is inside itself", b.hdr.Tree)
+		}
+	}
+	return nil
 }
 
 // openNested is bucket in a write transaction, where all handles of a bucket share its state.
@@ -237,6 +251,9 @@ func (b *Bucket) openNested(name []byte) (*Bucket, error) {
 	}
 	child := &Bucket{name: bytes.Clone(name), tx: b.tx, parent: b}
 	if err := child.load(&c); err != nil {
+		return nil, err
+	}
+	if err := child.apart(); err != nil {
 		return nil, err
 	}
 	if b.tx.w.dirty.mine(child.hdr.Root) { // moved here in this transaction

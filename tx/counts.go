@@ -43,9 +43,5 @@ func rightKeys(hdr page.Bucket, level uint8, l page.Leaf, br page.Branch) bool {
 
 // errKeys says that keys, which b's tree counts below page ref, is wrong.
 func (b *Bucket) errKeys(ref page.Ref, keys uint64) error {
-	no := page.No(0) // a changed page has no number
-	if !ref.Dirty() {
-		no = ref.Page()
-	}
-	return page.Corruptf(no, "tree %d counts %d keys below a page, which is wrong", b.hdr.Tree, keys)
+	return page.Corruptf(fileNo(ref), "tree %d counts %d keys below a page, which is wrong", b.hdr.Tree, keys)
 }

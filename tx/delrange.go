@@ -73,6 +73,7 @@ func (b *Bucket) deleteRange(lo, hi []byte) error {
 	if err := b.own(&p); err != nil {
 		return err
 	}
+	b.tx.freeing = 0
 	cut, err := b.cut(&p.f[0], lo, hi)
 	if err != nil {
 		return err

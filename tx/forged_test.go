@@ -3,7 +3,9 @@ package tx
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
+	"runtime/debug"
 	"testing"
 
 	"mmdb/page"
@@ -12,20 +14,45 @@ import (
 // forge makes a database of what fill puts into it, lets edit change the page of the root of bucket name with its checksum, and opens it again.
 func forge(t *testing.T, name string, fill func(*Tx) error, edit func(b []byte)) *Store {
 	t.Helper()
+	return forgeRoots(t, []string{name}, fill, func(roots [][]byte) { edit(roots[0]) })
+}
+
+// forgeRoots is forge for the roots of several buckets.
+func forgeRoots(t *testing.T, names []string, fill func(*Tx) error, edit func(roots [][]byte)) *Store {
+	t.Helper()
 	path := newPath(t)
 	st := openStore(t, path, unflushed(Options{}))
 	noError(t, st.Update(fill))
-	var root uint64
-	noError(t, st.View(func(tx *Tx) error { root = tx.Bucket([]byte(name)).Root(); return nil }))
-	salt := st.salt
+	var at []uint64
+	noError(t, st.View(func(tx *Tx) error {
+		for _, name := range names {
+			at = append(at, tx.Bucket([]byte(name)).Root())
+		}
+		return nil
+	}))
 	noError(t, st.Close())
 	img, err := os.ReadFile(path)
 	noError(t, err)
-	b := img[root<<st.shift:][:st.pageSize]
-	edit(b)
-	page.Seal(b, salt)
+	var roots [][]byte
+	for _, no := range at {
+		roots = append(roots, img[no<<st.shift:][:st.pageSize])
+	}
+	edit(roots)
+	for _, b := range roots {
+		page.Seal(b, st.salt)
+	}
 	noError(t, os.WriteFile(path, img, 0o600))
 	return forgedStore(t, path)
+}
+
+// pointBuckets makes all buckets in leaf b be the one whose root is the leaf to.
+func pointBuckets(b, to []byte) {
+	l := page.Leaf(page.Body(b))
+	for i := range l.Count() {
+		if l.Kind(i) == page.CellBucket {
+			page.Bucket{Root: page.PageRef(page.Number(to)), Keys: uint64(page.Leaf(page.Body(to)).Count()), Tree: page.TreeNo(to)}.Encode(l.Payload(i))
+		}
+	}
 }
 
 // forgedStore opens a database that Check finds damaged.
@@ -194,4 +221,73 @@ func TestARootThatCanNotBeReadIsNotCommitted(t *testing.T) {
 	wantKeys(t, st, 10)
 	noError(t, putKeys(st, 10, 30))
 	wantKeys(t, st, 30)
+}
+
+// fillNested makes buckets b0, b1 and so on in tx, each with so many buckets in its leaf that have a page of their own.
+func fillNested(names []string, nested int) func(tx *Tx) error {
+	return func(tx *Tx) (err error) {
+		put := func(b *Bucket) {
+			for k := range 3 {
+				err = errors.Join(err, b.Put(testKey(k), make([]byte, 800)))
+			}
+		}
+		for _, name := range names {
+			b, failed := tx.CreateBucket([]byte(name))
+			if failed != nil {
+				return failed
+			}
+			err = errors.Join(err, b.Put([]byte("k"), make([]byte, 1500)))
+			for i := range nested {
+				c, failed := b.CreateBucket(fmt.Appendf(nil, "n%d", i))
+				if failed != nil {
+					return failed
+				}
+				put(c)
+			}
+		}
+		return err
+	}
+}
+
+// A bucket that is inside itself is damage for whoever opens it, and for whoever deletes what it is in.
+func TestABucketInsideItself(t *testing.T) {
+	st := forge(t, "a", fillNested([]string{"a", "other"}, 2), func(b []byte) { pointBuckets(b, b) })
+	defer debug.SetMaxStack(debug.SetMaxStack(64 << 20))
+	for what, fn := range map[string]func(a *Bucket) error{
+		"Bucket": func(a *Bucket) error {
+			if b := a.Bucket([]byte("n0")); b != nil {
+				t.Error("it can be opened")
+			}
+			return nil // Tx.Err tells
+		},
+		"DeleteBucket of it":         func(a *Bucket) error { return a.DeleteBucket([]byte("n0")) },
+		"DeleteBucket of its parent": func(a *Bucket) error { return a.tx.DeleteBucket([]byte("a")) },
+		"MoveBucket":                 func(a *Bucket) error { return a.tx.MoveBucket([]byte("n0"), a, nil) },
+	} {
+		if err := st.Update(func(tx *Tx) error { return fn(tx.Bucket([]byte("a"))) }); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	wantError(t, st.View(func(tx *Tx) error { tx.Bucket([]byte("a")).Bucket([]byte("n0")); return nil }), ErrCorrupt, "inside itself")
+	noError(t, st.Update(func(tx *Tx) error { return tx.DeleteBucket([]byte("other")) }))
+}
+
+// A bucket that is reached in many ways is freed in one of them at most, in bounded time.
+func TestABucketThatIsReachedInManyWays(t *testing.T) {
+	var names []string
+	for i := range 6 {
+		names = append(names, fmt.Sprint("b", i))
+	}
+	st := forgeRoots(t, names, fillNested(names, 20), func(roots [][]byte) {
+		for i := range len(roots) - 1 {
+			pointBuckets(roots[i], roots[i+1])
+		}
+	})
+	wantError(t, st.Update(func(tx *Tx) error {
+		err := tx.DeleteBucket([]byte("b0"))
+		if n := len(tx.w.freed); n > int(tx.limit) {
+			t.Errorf("%d pages are freed of a database of %d", n, tx.limit)
+		}
+		return err
+	}), ErrCorrupt, "more than once")
 }

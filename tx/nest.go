@@ -109,6 +109,7 @@ func (b *Bucket) deleteBucket(name []byte) error {
 	if err != nil {
 		return err
 	}
+	b.tx.freeing = 0
 	if err := child.drop(); err != nil {
 		return err
 	}

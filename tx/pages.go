@@ -19,6 +19,14 @@ func (t *Tx) inside(no page.No, n uint32) bool {
 	return no >= t.first && no < t.limit && uint64(n) <= uint64(t.limit-no)
 }
 
+// fileNo returns the number of the page that ref refers to, for an error: 0, which is for unknown ones, if that is changed and has none yet.
+func fileNo(ref page.Ref) page.No {
+	if ref.Dirty() {
+		return 0
+	}
+	return ref.Page()
+}
+
 // node returns the page that ref of a tree refers to, verified (I3), and checked against what its parent says of it: level
 // (or -1 for a root, of which nobody says it), tree number, and no younger than born.
 func (t *Tx) node(ref page.Ref, tree page.Tree, level int, born page.Commit) ([]byte, error) {

@@ -121,7 +121,11 @@ func (b *Bucket) freeAll() (err error) {
 // freeTree frees every page of the tree under ref, with its runs and the buckets in it, and returns how many keys it has. level is
 // ref's, -1 for a root; born is its parent's.
 func (b *Bucket) freeTree(ref page.Ref, level int, born page.Commit) (keys uint64, err error) {
-	pg, err := b.tx.node(ref, b.hdr.Tree, level, born)
+	t := b.tx
+	if t.freeing++; t.freeing > uint64(t.limit)+uint64(len(t.w.dirty.entries)) {
+		return 0, page.Corruptf(fileNo(ref), "reached more than once: there are more pages to free than the database has")
+	}
+	pg, err := t.node(ref, b.hdr.Tree, level, born)
 	if err != nil {
 		return 0, err
 	}
@@ -135,7 +139,7 @@ func (b *Bucket) freeTree(ref page.Ref, level int, born page.Commit) (keys uint6
 	if err != nil {
 		return 0, err
 	}
-	b.tx.freePage(ref, born)
+	t.freePage(ref, born)
 	return keys, nil
 }
 
@@ -166,7 +170,10 @@ func (b *Bucket) freeCells(l page.Leaf, born page.Commit) error {
 			continue
 		}
 		p := l.Payload(i)
-		nested := &Bucket{tx: b.tx, hdr: page.DecodeBucket(p), inline: p[page.BucketHeaderSize:], born: born}
+		nested := &Bucket{tx: b.tx, parent: b, hdr: page.DecodeBucket(p), inline: p[page.BucketHeaderSize:], born: born}
+		if err := nested.apart(); err != nil {
+			return err
+		}
 		if err := nested.freeAll(); err != nil {
 			return err
 		}
