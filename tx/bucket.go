@@ -14,6 +14,8 @@ type Bucket struct {
 	name   []byte      // its key in parent
 	hdr    page.Bucket // Root may refer to a dirty page; zero means inline
 	inline []byte      // the root while Root is zero, a leaf or a branch: a slice of the parent's leaf, or a copy if that is dirty
+	buf    []byte      // memory for inline where that is a copy; write transactions only
+	lent   bool        // the caller may have slices of buf
 	born   page.Commit // the root page, or what an inline root refers to, is no younger
 	dirty  bool        // hdr or contents differ from the cell in parent
 	gone   bool        // deleted or moved away in this transaction
@@ -153,6 +155,7 @@ func (b *Bucket) orphan() bool {
 func (b *Bucket) mayRead() bool {
 	if b.tx.writable {
 		b.tx.show()
+		b.lent = true
 	}
 	return b.usable()
 }
@@ -272,9 +275,26 @@ func (b *Bucket) load(c *hit) (err error) {
 	if b.hdr.Root == 0 {
 		body := c.payload[page.BucketHeaderSize:]
 		if w := b.tx.w; w.spilled || w.dirty.mine(c.ref) { // the cell may go while slices of the contents are in use
-			body, err = b.tx.w.dirty.keep(body)
+			body, err = b.keep(body)
 		}
 		b.inline = body
 	}
 	return err
+}
+
+// keep returns a copy of an inline root for b. A bucket that stays open is loaded anew at each spill that it has changed before: its copy before
+// is used again, unless the caller may have slices of it (I2).
+func (b *Bucket) keep(body []byte) ([]byte, error) {
+	if b.lent || len(body) > cap(b.buf) {
+		n := len(body)
+		if !b.lent {
+			n = max(n, 2*cap(b.buf)) // so that one that grows has few
+		}
+		buf, err := b.tx.w.dirty.lasting(n)
+		if err != nil {
+			return nil, err
+		}
+		b.buf, b.lent = buf, false
+	}
+	return b.buf[:copy(b.buf[:cap(b.buf)], body)], nil
 }

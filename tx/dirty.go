@@ -154,15 +154,20 @@ func (d *dirtySet) handOut(ref page.Ref, b []byte) ([]byte, error) {
 
 // keep returns a copy of b that lives until the transaction ends.
 func (d *dirtySet) keep(b []byte) ([]byte, error) {
-	if len(b) > len(d.spare) {
-		n := max(copyBlock, (len(b)+d.pageSize-1)&^(d.pageSize-1))
-		block, err := d.arena.Alloc(n)
+	c, err := d.lasting(len(b))
+	copy(c, b)
+	return c, err
+}
+
+// lasting returns n bytes that live until the transaction ends.
+func (d *dirtySet) lasting(n int) ([]byte, error) {
+	if n > len(d.spare) {
+		block, err := d.arena.Alloc(max(copyBlock, (n+d.pageSize-1)&^(d.pageSize-1)))
 		if err != nil {
 			return nil, fmt.Errorf("memory for a copy: %w", err)
 		}
 		d.copies, d.spare = append(d.copies, block), block
 	}
-	n := copy(d.spare, b)
 	c := d.spare[:n:n]
 	d.spare = d.spare[n:]
 	return c, nil

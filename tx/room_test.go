@@ -97,3 +97,50 @@ func TestDeletionsAndMovesKeepMemoryBounded(t *testing.T) {
 		})
 	}
 }
+
+// Buckets that stay open, and are small enough to be stored in their parent's leaf, are loaded anew at each spill: that takes no more memory
+// each time, and what the caller has read of them stays as it is (I2).
+func TestOpenBucketsKeepMemoryBounded(t *testing.T) {
+	const buckets, rounds = 100, 60
+	for _, reads := range []bool{false, true} {
+		st := openStore(t, newPath(t), unflushed(Options{MaxDirty: 64 << 10}))
+		noError(t, st.Update(func(tx *Tx) error {
+			var open []*Bucket
+			for i := range buckets {
+				b, err := tx.CreateBucket(testKey(i))
+				noError(t, err)
+				open = append(open, b)
+			}
+			var seen [][]byte
+			var of []byte
+			for round := range rounds {
+				for i, b := range open {
+					noError(t, b.Put([]byte("key"), bytes.Repeat([]byte{byte(round)}, 300+(round+i)%10*50)))
+				}
+				for i, b := range open { // of most the cell is all there is now
+					if reads && (round+i)%3 == 0 {
+						k, v := b.Cursor().First()
+						seen, of = append(seen, v, b.Get(k)), append(of, byte(round), byte(round))
+					}
+				}
+			}
+			for i, v := range seen {
+				if len(v) < 300 || !bytes.Equal(v, bytes.Repeat(of[i:i+1], len(v))) {
+					t.Fatalf("slice %d of %d has changed", i, len(seen))
+				}
+			}
+			if n := len(st.w.dirty.copies) * copyBlock; !reads && n > 4*buckets*1000 {
+				t.Errorf("%d bytes of copies", n)
+			}
+			return nil
+		}))
+		noError(t, st.View(func(tx *Tx) error {
+			for i := range buckets {
+				if v := tx.Bucket(testKey(i)).Get([]byte("key")); !bytes.Equal(v, bytes.Repeat([]byte{rounds - 1}, 300+(rounds-1+i)%10*50)) {
+					t.Errorf("bucket %d has %d bytes", i, len(v))
+				}
+			}
+			return nil
+		}))
+	}
+}
