@@ -81,22 +81,30 @@ func (s *salvager) read() (err error) {
 	if err := s.scanAll(ids); err != nil {
 		return err
 	}
-	if s.whole() == 0 { // no meta, or metas of another file
-		more, err := s.identities()
-		if err != nil {
+	if s.whole() == 0 { // no meta, or metas of another file, or all that there is stands in the meta
+		n := len(ids)
+		if ids, err = s.identities(ids); err != nil {
 			return err
 		}
-		if err := s.scanAll(more); err != nil {
-			return err
+		if len(ids) > n {
+			if err := s.scanAll(ids); err != nil {
+				return err
+			}
 		}
-		ids = append(ids, more...)
 	}
+	s.keepMetas()
 	switch {
 	case len(ids) == 0 && invalid:
 		return fmt.Errorf("%w: no meta page and no commit record is in it", ErrInvalid)
-	case s.whole() == 0:
+	case s.whole() == 0 && !s.hasBody():
 		return page.Corruptf(0, "no page of data is readable")
 	}
+	s.report.PageSize, s.report.Pages, s.report.Metas = s.file.pageSize, uint64(len(s.pages)), len(s.metas)
+	return nil
+}
+
+// keepMetas drops the metas of other files.
+func (s *salvager) keepMetas() {
 	kept := s.metas[:0]
 	for _, m := range s.metas {
 		if int(m.PageSize) == s.file.pageSize && m.Salt == s.file.salt {
@@ -104,8 +112,12 @@ func (s *salvager) read() (err error) {
 		}
 	}
 	s.metas = kept
-	s.report.PageSize, s.report.Pages, s.report.Metas = s.file.pageSize, uint64(len(s.pages)), len(s.metas)
-	return nil
+}
+
+// hasBody reports whether a meta or a record holds the body of the root bucket: a small database has no page of data.
+func (s *salvager) hasBody() bool {
+	return slices.ContainsFunc(s.metas, func(m page.Meta) bool { return m.Root.Root == 0 }) ||
+		slices.ContainsFunc(s.records, func(r salvagedRecord) bool { return r.root.Root == 0 })
 }
 
 // readMetas decodes the three metas and returns the files that they belong to; invalid tells that there is not even a
@@ -143,9 +155,9 @@ func addIdentity(ids []identity, id identity) []identity {
 	return append(ids, id)
 }
 
-// identities looks for commit records of any page size at every place where one could stand, and returns the files
-// that they say they belong to.
-func (s *salvager) identities() (ids []identity, err error) {
+// identities looks for commit records of any page size at every place where one could stand, and adds the files that
+// they say they belong to to ids.
+func (s *salvager) identities(ids []identity) ([]identity, error) {
 	f := &s.file
 	buf := make([]byte, 1<<20)
 	for off := int64(0); off < f.size; off += int64(len(buf)) {

@@ -63,21 +63,21 @@ func (s *salvager) whole() (n int) {
 	return n
 }
 
-// scanAll scans the file as each of ids, and keeps the best result.
+// scanAll scans the file as each of ids, and keeps the best result, or the first if none has anything.
 func (s *salvager) scanAll(ids []identity) error {
-	best, most := identity{}, 0
+	best, most := 0, 0
 	for i, id := range ids {
 		if err := s.scan(id); err != nil {
 			return err
 		}
-		if n := s.whole(); n > most {
-			best, most = ids[i], n
+		if n := s.whole() + len(s.records); n > most {
+			best, most = i, n
 		}
 	}
-	if most == 0 || best == (identity{s.file.pageSize, s.file.salt}) {
+	if best == len(ids)-1 || len(ids) == 0 {
 		return nil
 	}
-	return s.scan(best)
+	return s.scan(ids[best])
 }
 
 // scan looks at every page of the file.
