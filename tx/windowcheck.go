@@ -1,7 +1,9 @@
 package tx
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"math/bits"
 
 	"mmdb/freelist"
@@ -188,7 +190,11 @@ func (st *Store) readPart(e freelist.Extent, limit page.No) ([]byte, error) {
 		return nil, page.Corruptf(e.Page, "reference to %d pages outside the database", e.Len)
 	}
 	b := make([]byte, e.Len<<st.shift)
-	if _, err := st.file.ReadAt(b, int64(e.Page)<<st.shift); err != nil {
+	_, err := st.file.ReadAt(b, int64(e.Page)<<st.shift)
+	switch {
+	case errors.Is(err, io.EOF): // the commit is not whole: what comes before it may be
+		return nil, page.Corruptf(e.Page, "the file ends before the end of these %d pages", e.Len)
+	case err != nil:
 		return nil, fmt.Errorf("read page %d: %w", e.Page, err)
 	}
 	return b, nil
