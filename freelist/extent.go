@@ -8,9 +8,8 @@ import (
 	"mmdb/page"
 )
 
-// maxPages bounds every page number: 256 TiB at 4096 bytes a page, which is more than a process can map.
-// With it no sum below overflows, and what a pageSet takes is bounded.
-const maxPages = page.No(1) << 36
+// maxPages bounds every page number. With it no sum below overflows, and what a pageSet takes is bounded.
+const maxPages = page.MaxPages
 
 // Extent is a run of neighbouring pages.
 type Extent struct {

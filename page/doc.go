@@ -156,15 +156,15 @@
 //	24     8    incompatible: features without which the file can't be read
 //	32     8    compatible: features without which it can't be written
 //	40     8    salt: of the file's checksums
-//	48     8    commit: number
+//	48     8    commit: number, below 2^62
 //	56     8    base: newest commit known durable when this was written
 //	64     8    root page: of the root bucket, 0 if its body is in the meta
 //	72     7    root keys: number of keys
 //	79     1    root level: of the root bucket's inline body
 //	80     8    root sequence: counter
 //	88     8    root tree: 1
-//	96     8    next tree: number for the next bucket
-//	104    8    high water: pages, counted from the start of the file
+//	96     8    next tree: number for the next bucket, below 2^62
+//	104    8    high water: pages, counted from the start of the file, at most 2^36
 //	112    8    record page: first page of the commit record
 //	120    8    record length: bytes of payload
 //	128    8    record checksum: of its run
@@ -186,7 +186,7 @@
 //	0      4    version: 1
 //	4      4    page size: bytes
 //	8      8    salt: of the file's checksums
-//	16     8    commit: number
+//	16     8    commit: number, below 2^62
 //	24     8    base: newest commit known durable when this was written
 //	32     8    previous page: first page of the record before, 0 if none
 //	40     8    previous length: bytes of its payload
@@ -194,9 +194,9 @@
 //	56     8    previous commit: its number
 //	64     4    sums: bytes of this section
 //	68     4    unused: zero
-//	72     8    high water: pages
+//	72     8    high water: pages, at most 2^36
 //	80     32   root: bucket header
-//	112    8    next tree: number for the next bucket
+//	112    8    next tree: number for the next bucket, below 2^62
 //	120    4    flags: bit 0 checkpoint
 //	124    4    body: bytes of this section, 0 if the root bucket has a page
 //	128    4    written: bytes of this section

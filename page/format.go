@@ -53,6 +53,14 @@ const (
 // RootTree is the tree number of the root bucket.
 const RootTree Tree = 1
 
+// MaxPages is the largest high water: 256 TiB at 4096 bytes a page, which is
+// more than a process can map. With it no sum of page numbers overflows.
+const MaxPages No = 1 << 36
+
+// MaxNumber is the largest number of a commit, and of the next tree: more than
+// anybody can count up to, and far from where a word ends.
+const MaxNumber = 1<<62 - 1
+
 // MaxDepth bounds the levels of a tree. A branch of 4 KiB pages has at least
 // three children on average, so no real tree comes near it.
 const MaxDepth = 24

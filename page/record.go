@@ -165,7 +165,7 @@ func (r *Record) Validate() error {
 		return damaged("commit record: commit %d follows commit %d", r.Commit, r.Prev.Commit)
 	}
 	// The file may have been longer when the record before was written.
-	if reason := s.checkLink(r.Prev, math.MaxInt64); reason != "" {
+	if reason := s.checkLink(r.Prev, MaxPages); reason != "" {
 		return damaged("commit record: previous: %s", reason)
 	}
 	return nil
@@ -189,11 +189,11 @@ func (s state) check() string {
 	}
 	first := FirstPage(int(s.pageSize))
 	switch {
-	case s.commit == 0:
-		return "commit 0"
+	case s.commit == 0 || s.commit > MaxNumber:
+		return fmt.Sprintf("commit %d", s.commit)
 	case s.base > s.commit:
 		return fmt.Sprintf("base %d above commit %d", s.base, s.commit)
-	case s.highWater < first || uint64(s.highWater) > math.MaxInt64/uint64(s.pageSize):
+	case s.highWater < first || s.highWater > MaxPages:
 		return fmt.Sprintf("high water %d", s.highWater)
 	case s.root.Root != 0 && (s.root.Root.Dirty() || s.root.Root.Page() < first || s.root.Root.Page() >= s.highWater):
 		return fmt.Sprintf("root %s", s.root.Root)
@@ -201,7 +201,7 @@ func (s state) check() string {
 		return fmt.Sprintf("root %s and %d bytes of level %d inline", s.root.Root, len(s.body), s.root.Level)
 	case s.root.Tree != RootTree:
 		return fmt.Sprintf("tree number %d of the root", s.root.Tree)
-	case s.nextTree <= RootTree:
+	case s.nextTree <= RootTree || s.nextTree > MaxNumber:
 		return fmt.Sprintf("next tree number %d", s.nextTree)
 	case s.root.Root == 0:
 		return s.checkBody()

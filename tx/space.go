@@ -7,9 +7,16 @@ import (
 	"mmdb/page"
 )
 
+// lastNumber is the largest number of a commit and of the next tree with which a file is written to: what is committed to a file whose numbers
+// somebody has set so high that they come to an end would be refused by the next open.
+const lastNumber = page.MaxNumber / 2
+
 // loadSpace reads the free list as of commit m. It is done by the first write transaction, so that a reader's open does
 // not pay for it.
 func (w *writer) loadSpace(m *page.Meta) error {
+	if max(uint64(m.Commit), uint64(m.NextTree)) > lastNumber {
+		return page.Corruptf(0, "commit %d and next tree number %d: there are too few numbers left to write", m.Commit, m.NextTree)
+	}
 	space, links := w.resume(m)
 	if space == nil {
 		var err error
