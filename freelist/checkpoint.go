@@ -150,26 +150,42 @@ func uvarintLen(v uint64) uint64 {
 // wrote; the high water stays. Any bytes give page.ErrCorrupt, and then the list is
 // unchanged, or a whole list.
 func (l *List) LoadCheckpoint(commit page.Commit, free, pending []byte) error {
-	fs, err := DecodeExtents(free, l.highWater)
+	_, err := l.LoadBelow(l.highWater, commit, free, pending)
+	return err
+}
+
+// LoadBelow is LoadCheckpoint for a checkpoint with its own high water, which may be
+// above the list's: of what stands there it only tells how many pages are in use. A
+// file that was cut since then has nothing there, and the memory for what a checkpoint
+// of some bytes can name is without bound.
+func (l *List) LoadBelow(highWater page.No, commit page.Commit, free, pending []byte) (above uint64, err error) {
+	fs, err := DecodeExtents(free, highWater)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	ps, err := decodePending(pending, commit, l.highWater)
+	ps, err := decodePending(pending, commit, highWater)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := l.checkDisjoint(fs, ps); err != nil {
-		return err
+		return 0, err
 	}
 	l.clear()
 	l.newest = max(l.newest, commit)
+	above = uint64(max(highWater, l.highWater) - l.highWater)
 	for _, e := range Normalize(fs) {
-		l.free.add(e)
+		e, rest := e.Split(l.highWater)
+		if above -= rest; e.Len > 0 {
+			l.free.add(e)
+		}
 	}
 	for _, p := range ps {
-		l.addPending(p)
+		e, rest := p.Split(l.highWater)
+		if above -= rest; e.Len > 0 {
+			l.addPending(Pending{e, p.Born, p.Died})
+		}
 	}
-	return nil
+	return above, nil
 }
 
 // checkDisjoint refuses extents in front of the data and pages both free and pending.

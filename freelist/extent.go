@@ -22,6 +22,15 @@ type Extent struct {
 // End returns the number of the first page behind the extent.
 func (e Extent) End() page.No { return e.Page + page.No(e.Len) }
 
+// Split returns the part of the extent below end, which may have no pages, and how many pages the rest has.
+func (e Extent) Split(end page.No) (below Extent, rest uint64) {
+	below = e
+	if below.End() > end {
+		below.Len = uint64(max(end, e.Page) - e.Page)
+	}
+	return below, e.Len - below.Len
+}
+
 // valid reports whether the extent is not empty and ends at or below max.
 func (e Extent) valid(max page.No) bool {
 	return e.Len > 0 && e.Page <= max && e.Len <= uint64(max-e.Page)

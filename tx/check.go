@@ -141,14 +141,25 @@ func (c *checker) space() {
 		c.mark(l.Page, uint64(page.RunPages(int(l.Len), t.store.pageSize)), section(fmt.Sprintf("commit record %d", l.Commit)))
 	}
 	if err != nil {
-		if ce, ok := asCorrupt(err); ok {
-			c.problem(ce.Page, section("commit records"), ce.Reason)
-		} else {
-			c.emit(err)
-		}
+		c.spaceProblem(err)
 		return
 	}
+	// A settled meta was taken as it is, unlike others (recover).
+	if rec, err := t.store.readRecord(t.data, t.snap.meta.Record, t.limit); err != nil {
+		c.spaceProblem(err)
+	} else if err := agrees(&t.snap.meta, &rec); err != nil {
+		c.spaceProblem(err)
+	}
 	c.extents(list)
+}
+
+// spaceProblem reports an error of the commit records.
+func (c *checker) spaceProblem(err error) {
+	if ce, ok := asCorrupt(err); ok {
+		c.problem(ce.Page, section("commit records"), ce.Reason)
+		return
+	}
+	c.emit(err)
 }
 
 // extents marks what is free or pending.

@@ -153,9 +153,8 @@ func (st *Store) verifyCommit(m *page.Meta) ([]part, error) {
 	if err != nil {
 		return nil, err
 	}
-	if rec.Base != m.Base && m.Base != m.Commit || rec.HighWater != m.HighWater || rec.Root != m.Root ||
-		!bytes.Equal(rec.Body, m.Body.Bytes()) || rec.NextTree != m.NextTree {
-		return nil, page.Corruptf(m.Record.Page, "meta and commit record differ")
+	if err := agrees(m, &rec); err != nil {
+		return nil, err
 	}
 	if m.Base == m.Commit {
 		return parts, nil
@@ -163,6 +162,15 @@ func (st *Store) verifyCommit(m *page.Meta) ([]part, error) {
 	c := windowCheck{st: st, base: m.Base, parts: parts}
 	err = c.verify(rec, m.HighWater)
 	return c.parts, err
+}
+
+// agrees returns an error if meta m and its record are of different states.
+func agrees(m *page.Meta, rec *page.Record) error {
+	if rec.Base != m.Base && m.Base != m.Commit || rec.HighWater != m.HighWater || rec.Root != m.Root ||
+		!bytes.Equal(rec.Body, m.Body.Bytes()) || rec.NextTree != m.NextTree {
+		return page.Corruptf(m.Record.Page, "meta and commit record differ")
+	}
+	return nil
 }
 
 // take makes candidate i the state of the file, adopting it if it is not known to be durable.

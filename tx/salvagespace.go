@@ -168,8 +168,8 @@ func eachInline(h page.Bucket, body []byte, fn func(page.Ref)) {
 
 // applyCheckpoint takes the whole state of free space from a record.
 func (s *salvager) applyCheckpoint(rec *page.Record) bool {
-	list := freelist.New(s.file.first, rec.HighWater)
-	if list.LoadCheckpoint(rec.Commit, rec.Free, rec.Pending) != nil {
+	list := freelist.New(s.file.first, min(rec.HighWater, max(s.file.first, page.No(len(s.pages)))))
+	if _, err := list.LoadBelow(rec.HighWater, rec.Commit, rec.Free, rec.Pending); err != nil {
 		return false
 	}
 	all := freelist.Extent{Page: s.file.first, Len: uint64(len(s.pages))}

@@ -55,7 +55,10 @@ func (w *writer) resume(m *page.Meta) (*freelist.List, []page.Link) {
 		return nil, nil
 	}
 	recs, links, err := w.st.readChain(m, w.st.mapping.Data(), k.chain[len(k.chain)-1])
-	if err != nil || len(recs) > 0 && recs[0].Checkpoint || w.st.replayAll(k.space, m, recs, links) != nil {
+	if err != nil || len(recs) > 0 && recs[0].Checkpoint {
+		return nil, nil
+	}
+	if r := (replay{space: k.space, end: page.MaxPages}); r.all(w.st, m, recs, links) != nil {
 		return nil, nil
 	}
 	w.resumed++
@@ -76,34 +79,79 @@ func (st *Store) replayChain(m *page.Meta, data []byte) (*freelist.List, []page.
 	if err != nil {
 		return nil, links, err
 	}
-	space := freelist.New(st.first, recs[0].HighWater)
-	if err := space.LoadCheckpoint(recs[0].Commit, recs[0].Free, recs[0].Pending); err != nil {
+	first := &recs[0]
+	r := replay{space: freelist.New(st.first, min(first.HighWater, m.HighWater)), end: m.HighWater}
+	above, err := r.space.LoadBelow(first.HighWater, first.Commit, first.Free, first.Pending)
+	if err != nil {
 		return nil, links, err
 	}
-	return space, links, st.replayAll(space, m, recs[1:], links[1:])
+	r.above = int64(above)
+	if err := r.all(st, m, recs[1:], links[1:]); err != nil {
+		return nil, links, err
+	}
+	if r.above != 0 {
+		return nil, links, page.Corruptf(m.HighWater, "%d pages at or above the high water are in use", r.above)
+	}
+	return r.space, links, nil
 }
 
-// replayAll applies what the commits of recs wrote and freed, the newest of which is m.
-func (st *Store) replayAll(space *freelist.List, m *page.Meta, recs []page.Record, links []page.Link) error {
+// A replay brings a free list up to a commit, by the records of what was committed since. Pages from end on, the high water of that
+// commit, it only counts: the file had more pages once, or a record lies about it.
+type replay struct {
+	space *freelist.List
+	end   page.No
+	above int64 // pages from end on that are in use
+}
+
+// all applies what the commits of recs wrote and freed, the newest of which is m.
+func (r *replay) all(st *Store, m *page.Meta, recs []page.Record, links []page.Link) error {
 	for i := range recs {
-		if err := st.replay(space, &recs[i], links[i]); err != nil {
+		if err := r.record(&recs[i], st.extentOf(links[i])); err != nil {
 			return err
 		}
 	}
 	// A transaction may have spilled up to the high water, and used those places for nothing in the end.
-	if m.HighWater > space.HighWater() {
-		return space.SetHighWater(m.HighWater)
+	if m.HighWater > r.space.HighWater() {
+		return r.space.SetHighWater(m.HighWater)
 	}
 	return nil
+}
+
+// record applies what one commit wrote, its record among it, and freed.
+func (r *replay) record(rec *page.Record, own freelist.Extent) error {
+	written, freed, err := changesOf(rec)
+	if err != nil {
+		return err
+	}
+	written = freelist.Normalize(append(written, own))
+	w := written[:0]
+	for _, e := range written {
+		e, rest := e.Split(r.end)
+		if r.above += int64(rest); e.Len > 0 {
+			w = append(w, e)
+		}
+	}
+	f := freed[:0]
+	for _, p := range freed {
+		e, rest := p.Split(r.end)
+		if r.above -= int64(rest); e.Len > 0 {
+			f = append(f, freelist.Pending{Extent: e, Born: p.Born, Died: p.Died})
+		}
+	}
+	return r.space.Replay(w, f)
 }
 
 // readChain returns the commit records from the newest checkpoint to m's, or those after known, unless that is zero, if it comes first, and the links to
 // them.
 func (st *Store) readChain(m *page.Meta, data []byte, known page.Link) (recs []page.Record, links []page.Link, err error) {
+	pages := uint64(0)
 	for link := m.Record; known.Commit == 0 || link != known; {
 		rec, err := st.readRecord(data, link, m.HighWater)
 		if err != nil {
 			return nil, links, err
+		}
+		if pages += st.extentOf(link).Len; pages > uint64(m.HighWater) { // none stands inside another
+			return nil, links, page.Corruptf(link.Page, "the commit records take more pages than the database has")
 		}
 		recs, links = append(recs, rec), append(links, link)
 		if rec.Checkpoint {
@@ -117,16 +165,6 @@ func (st *Store) readChain(m *page.Meta, data []byte, known page.Link) (recs []p
 	slices.Reverse(recs)
 	slices.Reverse(links)
 	return recs, links, nil
-}
-
-// replay applies what one commit wrote and freed.
-func (st *Store) replay(space *freelist.List, rec *page.Record, link page.Link) error {
-	written, freed, err := changesOf(rec)
-	if err != nil {
-		return err
-	}
-	written = freelist.Normalize(append(written, st.extentOf(link)))
-	return space.Replay(written, freed)
 }
 
 // changesOf returns what the commit of rec wrote, its record excepted, and what it freed.

@@ -59,8 +59,9 @@ func replayed(t *testing.T, st *Store, m *page.Meta) *freelist.List {
 	noError(t, err)
 	space := freelist.New(st.first, recs[0].HighWater)
 	noError(t, space.LoadCheckpoint(recs[0].Commit, recs[0].Free, recs[0].Pending))
+	r := replay{space: space, end: page.MaxPages}
 	for i := 1; i < len(recs); i++ {
-		noError(t, st.replay(space, &recs[i], links[i]))
+		noError(t, r.record(&recs[i], st.extentOf(links[i])))
 	}
 	return space
 }
