@@ -9,6 +9,23 @@ func Sum(b []byte, salt uint64) uint64 {
 	return xxhash.Sum64(b[offChecksum+8:]) ^ salt
 }
 
+// Digest computes Sum of a page or run that is read in parts: all of its bytes
+// but the checksum field are written to it, in order.
+type Digest struct{ d xxhash.Digest }
+
+// NewDigest returns a digest of no bytes.
+func NewDigest() *Digest {
+	d := new(Digest)
+	d.d.Reset()
+	return d
+}
+
+// Write adds bytes. It never fails.
+func (d *Digest) Write(b []byte) (int, error) { return d.d.Write(b) }
+
+// Sum returns the checksum of what was written.
+func (d *Digest) Sum(salt uint64) uint64 { return d.d.Sum64() ^ salt }
+
 // Seal stores the checksum of the page or run b in it, and returns it.
 func Seal(b []byte, salt uint64) uint64 {
 	s := Sum(b, salt)

@@ -85,13 +85,17 @@ func RunPages(payload, pageSize int) uint32 {
 	return uint32((size + uint64(pageSize) - 1) / uint64(pageSize))
 }
 
+// PayloadLen returns the bytes of payload that the head of an overflow or record
+// run names: its first RunHeaderSize bytes.
+func PayloadLen(head []byte) uint32 { return le.Uint32(head[offRunLength:]) }
+
 // RunPayload returns the payload of an overflow or record run. It aliases run.
 // If the length in the run does not fit the run, it returns nil.
 func RunPayload(run []byte) []byte {
 	if len(run) < RunHeaderSize {
 		return nil
 	}
-	n := uint64(le.Uint32(run[offRunLength:]))
+	n := uint64(PayloadLen(run))
 	if n > uint64(len(run)-RunHeaderSize) {
 		return nil
 	}

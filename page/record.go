@@ -101,6 +101,18 @@ func (r *Record) sections() [len(sectionOffsets)]*[]byte {
 	return [...]*[]byte{&r.Body, &r.Written, &r.Freed, &r.Free, &r.Pending, &r.Sums}
 }
 
+// RecordHead returns the page size and the commit of the record whose payload
+// begins with head, of RecordHeaderSize bytes, and has n bytes. It returns false
+// if that can't be a record.
+func RecordHead(head []byte, n uint32) (pageSize uint32, commit Commit, ok bool) {
+	sections := uint64(RecordHeaderSize)
+	for _, off := range sectionOffsets {
+		sections += uint64(le.Uint32(head[off:]))
+	}
+	ok = checkVersion(le.Uint32(head[offRecordVersion:])) == nil && sections <= uint64(n) && n <= math.MaxInt32
+	return le.Uint32(head[offRecordPageSize:]), Commit(le.Uint64(head[offRecordCommit:])), ok
+}
+
 // Decode reads a record from src and validates it. Behind the sections src may
 // only have zeros: a record is padded to the space that was set aside for it.
 // The sections alias src. The error wraps ErrVersion or ErrCorrupt.

@@ -31,3 +31,22 @@ func TestWindowBeyondTheEndOfTheFile(t *testing.T) {
 	}
 	noError(t, st.Update(func(tx *Tx) error { return tx.Bucket([]byte("b")).Put([]byte("b"), nil) }))
 }
+
+// A meta may name a record of any length: memory is taken when the record's own head agrees.
+func TestRecordLengthThatTheRecordDoesNotHave(t *testing.T) {
+	const size = 1 << 30
+	f := withNumbers(5, nil)
+	for _, base := range []page.Commit{4, 5} {
+		_, m := newestSlot(f.img)
+		m.Settled, m.Base, m.Record.Len, m.HighWater = false, base, size-1<<20, size/forgeSize
+		f.metas(&m, nil, nil)
+		path := sparseFile(t, f.img, size)
+		n := allocated(func() {
+			_, err := Open(path, 0o600, quick())
+			wantError(t, err, ErrCorrupt, "record")
+		})
+		if n > 40 {
+			t.Errorf("base %d: open takes %d MiB", base, n)
+		}
+	}
+}

@@ -148,6 +148,9 @@ func (st *Store) verifyCommit(m *page.Meta) ([]part, error) {
 	if m.Settled || st.sabotaged(BugSkipVerify) {
 		return nil, nil
 	}
+	if m.Base != m.Commit && m.Record.Len > windowMax {
+		return nil, page.Corruptf(m.Record.Page, "commit record larger than all that may be written before a flush")
+	}
 	var parts []part
 	rec, err := st.verifyRecord(m.Record, m.HighWater, &parts)
 	if err != nil {

@@ -183,16 +183,15 @@ func (s *salvager) findRuns() error {
 
 // findRun marks the overflow run at page no, whose first page is buf, if it is whole, and returns its length.
 func (s *salvager) findRun(buf []byte, no page.No, effort *int64) uint32 {
-	n := page.Run(buf)
-	size := int64(n) << s.file.shift
-	if page.Number(buf) != no || page.KindOf(buf) != page.KindOverflow || n == 0 || uint64(n) > uint64(len(s.pages))-uint64(no) || size > *effort {
+	size := s.file.runSize(buf, no)
+	if page.Number(buf) != no || page.KindOf(buf) != page.KindOverflow || page.TreeNo(buf) == 0 || size == 0 || size > *effort {
 		return 0
 	}
 	*effort -= size
-	b := make([]byte, size)
-	if !s.file.at(b, no) || page.Verify(b, s.file.pageSize, no, s.file.salt) != nil {
+	if sum, ok := s.file.sum(no, size); !ok || sum != page.Stored(buf) {
 		return 0
 	}
+	n := page.Run(buf)
 	for i := no; i < no+page.No(n); i++ {
 		s.pages[i].flags |= readable
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 
 	"mmdb/mmapfile"
@@ -46,18 +47,35 @@ func (f *salvageFile) tree(b []byte, no page.No) bool {
 	return f.at(b, no) && page.Verify(b, f.pageSize, no, f.salt) == nil
 }
 
+// runSize returns the bytes of the run at page no that begins with head, or 0 if it is none, or none that fits into the file.
+func (f *salvageFile) runSize(head []byte, no page.No) int64 {
+	n, size := page.Run(head), page.PayloadLen(head)
+	if n == 0 || size > math.MaxInt32 || page.RunPages(int(size), f.pageSize) != n || uint64(n) > uint64(f.pages()-no) || uint64(n)<<f.shift > math.MaxInt {
+		return 0
+	}
+	return int64(n) << f.shift
+}
+
+// sum returns the checksum of the n bytes from page no on. It needs no memory for them: what a head says of its run may not be true.
+func (f *salvageFile) sum(no page.No, n int64) (sum uint64, ok bool) {
+	const field = 8 // the checksum's own
+	d := page.NewDigest()
+	k, err := io.Copy(d, io.NewSectionReader(f.f, int64(no)<<f.shift+field, n-field))
+	return d.Sum(f.salt), err == nil && k == n-field
+}
+
 // payload returns the bytes in the run that o refers to, which must be the one that a cell of the tree means.
 func (f *salvageFile) payload(o page.Overflow, tree page.Tree) ([]byte, error) {
 	no, n := o.Page.Page(), page.RunPages(int(o.Len), f.pageSize)
 	if o.Page.Dirty() || no < f.first || no >= f.pages() || uint64(n) > uint64(f.pages()-no) {
 		return nil, page.Corruptf(no, "the file ends before it")
 	}
+	if head := make([]byte, page.RunHeaderSize); !f.at(head, no) || page.KindOf(head) != page.KindOverflow || f.runSize(head, no) != int64(n)<<f.shift {
+		return nil, page.Corruptf(no, "not an overflow run of %d pages", n)
+	}
 	b := make([]byte, int64(n)<<f.shift)
 	if !f.at(b, no) {
 		return nil, page.Corruptf(no, "it can't be read")
-	}
-	if page.KindOf(b) != page.KindOverflow || page.Run(b) != n {
-		return nil, page.Corruptf(no, "not an overflow run of %d pages", n)
 	}
 	if err := page.Verify(b, f.pageSize, no, f.salt); err != nil {
 		return nil, err
@@ -159,6 +177,7 @@ func addIdentity(ids []identity, id identity) []identity {
 // they say they belong to to ids.
 func (s *salvager) identities(ids []identity) ([]identity, error) {
 	f := &s.file
+	effort := 4 * f.size // bytes of records to read, as in scan
 	buf := make([]byte, 1<<20)
 	for off := int64(0); off < f.size; off += int64(len(buf)) {
 		if err := s.progress("searching", uint64(off), uint64(f.size)); err != nil {
@@ -166,7 +185,7 @@ func (s *salvager) identities(ids []identity) ([]identity, error) {
 		}
 		n, _ := f.f.ReadAt(buf[:min(int64(len(buf)), f.size-off)], off)
 		for at := 0; at+page.MinSize <= n; at += page.MinSize {
-			if id, ok := f.recordAt(buf[at:n], off+int64(at)); ok {
+			if id, ok := f.recordAt(buf[at:n], off+int64(at), &effort); ok {
 				ids = addIdentity(ids, id)
 			}
 		}
@@ -176,29 +195,39 @@ func (s *salvager) identities(ids []identity) ([]identity, error) {
 
 // recordAt returns the file that the commit record at byte off says it belongs to. b is what was read from there on. The page
 // size is found by trying: it must agree with the page's number, and with what the record says.
-func (f *salvageFile) recordAt(b []byte, off int64) (id identity, ok bool) {
-	if page.KindOf(b) != page.KindRecord || page.TreeNo(b) != 0 || page.Level(b) != 0 || page.Run(b) == 0 || page.Number(b) == 0 {
+func (f *salvageFile) recordAt(b []byte, off int64, effort *int64) (id identity, ok bool) {
+	n := recordSize(b, off)
+	if n == 0 || n > min(f.size-off, maxRecord) {
 		return id, false
 	}
-	for size := int64(page.MinSize); size <= page.MaxSize; size *= 2 {
-		n := int64(page.Run(b)) * size
-		if off%size != 0 || page.Number(b) != page.No(off/size) || n > min(f.size-off, maxRecord) {
-			continue
+	if int64(len(b)) < n {
+		if *effort -= n; *effort < 0 {
+			return id, false
 		}
-		run := b
-		if int64(len(run)) < n {
-			run = make([]byte, n)
-			if k, _ := f.f.ReadAt(run, off); int64(k) < n {
-				return id, false
-			}
+		b = make([]byte, n)
+		if k, _ := f.f.ReadAt(b, off); int64(k) < n {
+			return id, false
 		}
-		var rec page.Record
-		if rec.Decode(page.RunPayload(run[:n])) == nil && int64(rec.PageSize) == size && page.Stored(run) == page.Sum(run[:n], rec.Salt) {
-			return identity{int(size), rec.Salt}, true
-		}
+	}
+	var rec page.Record
+	if rec.Decode(page.RunPayload(b[:n])) != nil || page.Stored(b) != page.Sum(b[:n], rec.Salt) {
 		return id, false
 	}
-	return id, false
+	return identity{int(rec.PageSize), rec.Salt}, true
+}
+
+// recordSize returns the bytes of the commit record at byte off that begins with b, or 0 if there is none, as far as its head tells.
+func recordSize(b []byte, off int64) int64 {
+	if page.KindOf(b) != page.KindRecord || page.TreeNo(b) != 0 || page.Level(b) != 0 || page.Number(b) == 0 {
+		return 0
+	}
+	length := page.PayloadLen(b)
+	size, commit, ok := page.RecordHead(b[page.RunHeaderSize:], length)
+	if !ok || commit != page.Born(b) || size > page.MaxSize || !page.ValidSize(int(size)) || off%int64(size) != 0 ||
+		page.Number(b) != page.No(off/int64(size)) || page.Run(b) != page.RunPages(int(length), int(size)) {
+		return 0
+	}
+	return int64(page.Run(b)) * int64(size)
 }
 
 // maxRecord is the largest commit record, in bytes, that is looked at while the page size is not known.

@@ -137,7 +137,7 @@ func (s *salvager) torn(m *page.Meta) bool {
 		return false
 	}
 	for _, e := range extents {
-		for no := e.Page; no < e.End(); no++ {
+		for no := e.Page; no < min(e.End(), page.No(len(s.pages))); no++ { // a record may tell of more than the file has
 			if older(no) {
 				return true
 			}

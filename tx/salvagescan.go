@@ -113,12 +113,15 @@ func (s *salvager) scanPage(b []byte, no page.No, effort *int64) {
 	switch kind {
 	case page.KindBranch, page.KindLeaf:
 	case page.KindRecord:
-		n := int64(page.Run(b)) << f.shift
-		if n == 0 || n > f.size-int64(no)<<f.shift || n > *effort {
+		n := f.runSize(b, no)
+		if n == 0 || n > *effort {
 			return
 		}
 		if n > int64(len(b)) {
 			*effort -= n
+			if sum, ok := f.sum(no, n); !ok || sum != page.Stored(b) {
+				return
+			}
 			b = make([]byte, n)
 			if !f.at(b, no) {
 				return

@@ -187,19 +187,24 @@ func (st *Store) readRecord(data []byte, l page.Link, limit page.No) (rec page.R
 	return rec, st.checkRecord(&rec, b, l)
 }
 
+// checkRecordHead returns an error unless l describes the record run that begins with b.
+func (st *Store) checkRecordHead(b []byte, l page.Link) error {
+	if (page.KindOf(b) != page.KindRecord || page.Stored(b) != l.Checksum || page.Born(b) != l.Commit || uint64(page.PayloadLen(b)) != l.Len) &&
+		!st.sabotaged(BugTrustRecord) {
+		return page.Corruptf(l.Page, "not the commit record that its link describes")
+	}
+	return nil
+}
+
 // checkRecord decodes the record run b, which l must describe.
 func (st *Store) checkRecord(rec *page.Record, b []byte, l page.Link) error {
-	if (page.KindOf(b) != page.KindRecord || page.Stored(b) != l.Checksum || page.Born(b) != l.Commit) && !st.sabotaged(BugTrustRecord) {
-		return page.Corruptf(l.Page, "not the commit record that its link describes")
+	if err := st.checkRecordHead(b, l); err != nil {
+		return err
 	}
 	if err := page.Verify(b, st.pageSize, l.Page, st.salt); err != nil && !st.sabotaged(BugTrustRecord) {
 		return err
 	}
-	p := page.RunPayload(b)
-	if uint64(len(p)) != l.Len {
-		return page.Corruptf(l.Page, "commit record of %d bytes, its link says %d", len(p), l.Len)
-	}
-	if err := rec.Decode(p); err != nil {
+	if err := rec.Decode(page.RunPayload(b)); err != nil {
 		return page.Corruptf(l.Page, "%v", err)
 	}
 	if rec.Commit != l.Commit || rec.Salt != st.salt || int(rec.PageSize) != st.pageSize {

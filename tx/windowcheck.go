@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/bits"
 
 	"mmdb/freelist"
@@ -173,10 +174,23 @@ func (c *windowCheck) alike(e freelist.Extent) (n uint64, later bool) {
 	return n, later
 }
 
-// verifyRecord reads the commit record that l leads to, and appends it to parts.
+// verifyRecord reads the commit record that l leads to, and appends it to parts. Of a long one it reads the head first: what l says is only a
+// number, and memory for it is there when the file agrees.
 func (st *Store) verifyRecord(l page.Link, limit page.No, parts *[]part) (rec page.Record, err error) {
-	n := uint64(page.RunPages(int(min(l.Len, page.MaxValueSize)), st.pageSize))
-	b, err := st.readPart(freelist.Extent{Page: l.Page, Len: n}, limit)
+	e := freelist.Extent{Page: l.Page, Len: uint64(page.RunPages(int(min(l.Len, page.MaxValueSize)), st.pageSize))}
+	if e.Len > 1 {
+		if err := st.inside(e, limit); err != nil {
+			return rec, err
+		}
+		head, err := st.readPart(freelist.Extent{Page: l.Page, Len: 1}, limit)
+		if err != nil {
+			return rec, err
+		}
+		if err := st.checkRecordHead(head, l); err != nil {
+			return rec, err
+		}
+	}
+	b, err := st.readPart(e, limit)
 	if err != nil {
 		return rec, err
 	}
@@ -184,10 +198,18 @@ func (st *Store) verifyRecord(l page.Link, limit page.No, parts *[]part) (rec pa
 	return rec, st.checkRecord(&rec, b, l)
 }
 
+// inside returns an error unless the pages of e stand behind the metas and below limit, and fit into memory at all.
+func (st *Store) inside(e freelist.Extent, limit page.No) error {
+	if e.Page < st.first || e.Page >= limit || e.Len > uint64(limit-e.Page) || e.Len > math.MaxInt>>st.shift {
+		return page.Corruptf(e.Page, "reference to %d pages outside the database", e.Len)
+	}
+	return nil
+}
+
 // readPart reads the pages of e from the file.
 func (st *Store) readPart(e freelist.Extent, limit page.No) ([]byte, error) {
-	if e.Page < st.first || e.Page >= limit || e.Len > uint64(limit-e.Page) {
-		return nil, page.Corruptf(e.Page, "reference to %d pages outside the database", e.Len)
+	if err := st.inside(e, limit); err != nil {
+		return nil, err
 	}
 	b := make([]byte, e.Len<<st.shift)
 	_, err := st.file.ReadAt(b, int64(e.Page)<<st.shift)
