@@ -15,6 +15,7 @@ type salvageWriter struct {
 	dst  *Store
 	tx   *Tx
 	open map[page.Tree]*Bucket // handles of tx
+	room int                   // how many handles tx may have
 	size int                   // bytes put in tx
 	late []lateBucket
 	done uint64 // leaves
@@ -70,7 +71,7 @@ func (s *salvager) write(dst *Store) (err error) {
 
 // begin makes sure that there is a transaction, with room.
 func (w *salvageWriter) begin() (err error) {
-	if w.tx != nil && (w.size > salvageBytes || len(w.open) > salvageBuckets) {
+	if w.tx != nil && (w.size > salvageBytes || len(w.open) > w.room) {
 		tx := w.tx
 		w.tx = nil
 		if err := tx.Commit(); err != nil {
@@ -78,18 +79,27 @@ func (w *salvageWriter) begin() (err error) {
 		}
 	}
 	if w.tx == nil {
-		w.open, w.size = map[page.Tree]*Bucket{}, 0
+		w.open, w.room, w.size = map[page.Tree]*Bucket{}, salvageBuckets, 0
 		w.tx, err = w.dst.beginWrite(context.Background(), true)
 	}
 	return err
 }
 
+// ready returns the bucket that t becomes, in a transaction with room. Those that lead to t may have to be opened once more: then there is
+// room for more new ones than these, so that deep nesting does not take the square of its depth.
+func (w *salvageWriter) ready(t *salvagedTree) (*Bucket, error) {
+	if err := w.begin(); err != nil {
+		return nil, err
+	}
+	n := len(w.open)
+	b, err := w.bucket(t)
+	w.room += 2 * max(len(w.open)-n-1, 0)
+	return b, err
+}
+
 // writeTree writes all leaves of t.
 func (w *salvageWriter) writeTree(t *salvagedTree) error {
-	if err := w.begin(); err != nil {
-		return err
-	}
-	if _, err := w.bucket(t); err != nil {
+	if _, err := w.ready(t); err != nil {
 		return err
 	}
 	if t.no != page.RootTree {
@@ -108,10 +118,7 @@ func (w *salvageWriter) writeTree(t *salvagedTree) error {
 	}
 	buf := make([]byte, w.s.file.pageSize)
 	for _, no := range t.leaves {
-		if err := w.begin(); err != nil {
-			return err
-		}
-		b, err := w.bucket(t)
+		b, err := w.ready(t)
 		if err != nil {
 			return err
 		}
