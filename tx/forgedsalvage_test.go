@@ -81,3 +81,21 @@ func TestSalvageWithoutMetasOfHeadsOfLongRuns(t *testing.T) {
 		t.Errorf("it reads %d MiB", n)
 	}
 }
+
+// A file of leaves full of references that all name a run to the end of the file: no page is looked at for each of them.
+func TestSalvageAccountsForAPageOnce(t *testing.T) {
+	s := salvager{pages: make([]salvagedPage, 1<<18)}
+	s.file.become(identity{forgeSize, forgeSalt})
+	begin := time.Now()
+	for i := range page.No(1 << 16) {
+		s.accountRun(page.Overflow{Page: page.PageRef(1<<17 - i), Len: page.MaxValueSize})
+	}
+	if took := time.Since(begin); took > 2*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	for _, no := range []page.No{1 << 16, 1<<16 + 1, 1<<18 - 1} {
+		if s.pages[no].is(accounted) != (no > 1<<16) {
+			t.Errorf("page %d is accounted for: %v", no, no <= 1<<16)
+		}
+	}
+}

@@ -26,9 +26,12 @@ func (s *salvager) standing(no page.No) standing {
 	return doubtful
 }
 
-// account notes that what stands, or stood, in n pages from no on is known.
+// account notes that what stands, or stood, in n pages from no on is known. It ends where that was known before: current runs
+// have no page in common, and any number of false references may name a run as long as the file.
 func (s *salvager) account(no page.No, n uint64) {
-	s.mark(freelist.Extent{Page: no, Len: n}, accounted)
+	for end := min(no+page.No(n), page.No(len(s.pages))); no < end && !s.pages[no].is(accounted); no++ {
+		s.pages[no].flags |= accounted
+	}
 }
 
 // mark sets flags of the pages of e, as far as the file has them.

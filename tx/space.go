@@ -205,6 +205,10 @@ func (st *Store) checkRecord(rec *page.Record, b []byte, l page.Link) error {
 		return err
 	}
 	if err := rec.Decode(page.RunPayload(b)); err != nil {
+		if c, ok := asCorrupt(err); ok {
+			c.Page = l.Page
+			return c
+		}
 		return page.Corruptf(l.Page, "%v", err)
 	}
 	if rec.Commit != l.Commit || rec.Salt != st.salt || int(rec.PageSize) != st.pageSize {
