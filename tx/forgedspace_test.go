@@ -78,24 +78,36 @@ func TestFreeListOfAFileThatIsNotThere(t *testing.T) {
 	}
 }
 
-// Commit records that stand inside each other are no chain: to read them would take the square of the file's size.
-func TestCommitRecordsInsideEachOther(t *testing.T) {
-	const pages, records = 512, 200
-	f := newForge(pages)
+// nested is a file of so many commit records, each of which holds the next older one, which is the last of tail pages.
+func nested(records, tail int, checkpoint func(page.Commit) bool) *forge {
+	f := newForge(12 + 2 + records + tail)
 	f.leaf(12, 2, "a")
 	body := forgeBody(forgedLeaf("b", 12, 2, 1))
-	var m page.Meta
-	for c := page.Commit(1); c <= records; c++ {
-		no := page.No(pages - 200 - int(c))
-		prev := m.Record
-		m = f.commit(no, c, body, func(m *page.Meta, r *page.Record) {
-			r.Checkpoint, r.Prev = c == 1, prev
-			// Sums is the last section: it may hold the whole run of the record before.
-			head := page.RunHeaderSize + page.RecordHeaderSize + len(body)
-			r.Sums = append([]byte(nil), f.img[int(no)*forgeSize+head:]...)
+	var last page.Meta
+	for c := page.Commit(1); int(c) <= records; c++ {
+		no := page.No(14 + records - int(c))
+		last = f.commit(no, c, body, func(m *page.Meta, r *page.Record) {
+			m.Base, r.Base, r.Checkpoint, r.Prev = 1, 1, checkpoint(c), last.Record
+			// Sums is the last section: it may be whatever stands there.
+			r.Sums = f.page(no)[page.RunHeaderSize+page.RecordHeaderSize+len(body):]
 			r.Sums = r.Sums[:len(r.Sums)&^7]
 		})
 	}
-	st := forged(t, f)
+	return f
+}
+
+// Commit records that stand inside each other are no chain: to read them would take the square of the file's size.
+func TestCommitRecordsInsideEachOther(t *testing.T) {
+	st := forged(t, nested(200, 200, func(c page.Commit) bool { return c == 1 }))
 	wantError(t, st.View(func(tx *Tx) error { tx.Info(); return nil }), ErrCorrupt, "more pages than the database has")
+}
+
+// The same is true of the records that metas are verified with, which the first update looks through.
+func TestRecordsBeforeTheCheckpointInsideEachOther(t *testing.T) {
+	const records, tail = 300, 1000
+	st := forged(t, nested(records, tail, func(page.Commit) bool { return true }))
+	n := allocated(func() { noError(t, putKeys(st, 0, 1)) })
+	if whole := records * tail >> 8; n > whole/2 {
+		t.Errorf("it reads %d MiB of records of %d", n, whole)
+	}
 }

@@ -56,6 +56,10 @@ func (w *writer) addCut(c page.Commit) {
 	w.cuts = append(w.cuts, c)
 }
 
+// cutsMax is how many bytes of records loadCuts reads besides twice the size of the file, which is for the records of large commits: more than three
+// metas can be verified with. Records that stand inside each other would take the square of the file's size.
+const cutsMax = 4 * windowMax
+
 // loadCuts finds the cuts that metas in slots need, back from the checkpoint of link, which is the newest. What can't be read does not
 // need to stay either: the metas that reach back to it can't be verified.
 func (w *writer) loadCuts(link page.Link) {
@@ -66,7 +70,11 @@ func (w *writer) loadCuts(link page.Link) {
 		}
 	}
 	w.cuts = w.cuts[:0]
+	left := cutsMax + 2*w.fileSize
 	for link.Commit > base {
+		if left -= int64(w.st.extentOf(link).Len) << w.st.shift; left < 0 {
+			return
+		}
 		var parts []part
 		rec, err := w.st.verifyRecord(link, page.No(w.fileSize>>w.st.shift), &parts)
 		if err != nil || rec.Prev.Commit >= link.Commit {
