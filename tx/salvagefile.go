@@ -50,7 +50,8 @@ func (f *salvageFile) tree(b []byte, no page.No) bool {
 // runSize returns the bytes of the run at page no that begins with head, or 0 if it is none, or none that fits into the file.
 func (f *salvageFile) runSize(head []byte, no page.No) int64 {
 	n, size := page.Run(head), page.PayloadLen(head)
-	if n == 0 || size > math.MaxInt32 || page.RunPages(int(size), f.pageSize) != n || uint64(n) > uint64(f.pages()-no) || uint64(n)<<f.shift > math.MaxInt {
+	if n == 0 || size > math.MaxInt32 || page.RunPages(int(size), f.pageSize) != n ||
+		uint64(n) > uint64(f.pages()-no) || uint64(n)<<f.shift > math.MaxInt {
 		return 0
 	}
 	return int64(n) << f.shift
