@@ -291,3 +291,41 @@ func TestABucketThatIsReachedInManyWays(t *testing.T) {
 		return err
 	}), ErrCorrupt, "more than once")
 }
+
+// A reference may name the very commit that deletes it: what it refers to is not taken for something that this transaction has written.
+func TestAReferenceToTheFuture(t *testing.T) {
+	fill := func(tx *Tx) error {
+		b, err := tx.CreateBucket([]byte("a"))
+		for i := 0; i < 20 && err == nil; i++ {
+			err = b.Put(testKey(i), make([]byte, 5000))
+		}
+		return err
+	}
+	for _, twice := range []bool{false, true} {
+		st := forge(t, "a", fill, func(b []byte) {
+			l := page.Leaf(page.Body(b))
+			for i := range l.Count() {
+				o := page.DecodeOverflow(l.Payload(i))
+				o.Born++
+				if twice {
+					o.Page = page.DecodeOverflow(l.Payload(0)).Page
+				}
+				o.Encode(l.Payload(i))
+			}
+		})
+		err := st.Update(func(tx *Tx) error {
+			b := tx.Bucket([]byte("a"))
+			noError(t, largeInto(tx, "x", 17<<20)) // written at once
+			for i := range 20 {
+				noError(t, b.Delete(testKey(i)))
+			}
+			noError(t, largeInto(tx, "x", 18<<20))
+			return largeInto(tx, "x", 19<<20)
+		})
+		if err != nil && !errors.Is(err, ErrCorrupt) {
+			t.Error(err)
+		}
+		noError(t, putKeys(st, 0, 10))
+		wantKeys(t, st, 10)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"mmdb/freelist"
+	"mmdb/page"
 )
 
 // reuseSpilled gives the places of pages back that the running function has spilled and then changed again or deleted, for
@@ -17,17 +18,18 @@ func (t *Tx) reuseSpilled() {
 		return
 	}
 	var dead []freelist.Extent
-	w.freed = append(w.freed[:w.mark.freed], slices.DeleteFunc(w.freed[w.mark.freed:], func(p freelist.Pending) bool {
+	for _, p := range w.freed[w.mark.freed:] {
 		if p.Born == t.commit {
 			dead = append(dead, p.Extent)
 		}
-		return p.Born == t.commit
-	})...)
-	if len(dead) == 0 {
-		return
 	}
 	dead = freelist.Normalize(dead)
-	w.taken = append(w.taken[:w.mark.taken], without(freelist.Normalize(slices.Clone(w.taken[w.mark.taken:])), dead)...)
+	taken := freelist.Normalize(slices.Clone(w.taken[w.mark.taken:]))
+	if len(dead) == 0 || !covered(dead, taken) {
+		return
+	}
+	w.freed = append(w.freed[:w.mark.freed], slices.DeleteFunc(w.freed[w.mark.freed:], func(p freelist.Pending) bool { return p.Born == t.commit })...)
+	w.taken = append(w.taken[:w.mark.taken], without(taken, dead)...)
 	written := w.written[w.mark.written:]
 	slices.SortFunc(written, func(a, b writtenRun) int { return cmp.Compare(a.Page, b.Page) })
 	at := 0
@@ -52,6 +54,22 @@ func (t *Tx) manyDead() bool {
 
 // deadShare is how many runs there may be in all that were written, for each page of dead ones.
 const deadShare = 16
+
+// covered reports whether every extent of dead, which are in order, is in one of taken, and in no other of dead. It is not where a damaged file
+// refers to pages as ones that the running function has written: they stay what they are.
+func covered(dead, taken []freelist.Extent) bool {
+	end := page.No(0)
+	for _, e := range dead {
+		for len(taken) > 0 && taken[0].End() <= e.Page {
+			taken = taken[1:]
+		}
+		if e.Page < end || len(taken) == 0 || e.Page < taken[0].Page || e.End() > taken[0].End() {
+			return false
+		}
+		end = e.End()
+	}
+	return true
+}
 
 // without returns what is left of extents when the pages of cut are taken out. Both are in order, and every extent of cut is
 // in one of extents.
