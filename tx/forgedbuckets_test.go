@@ -11,13 +11,13 @@ import (
 	"mmdb/page"
 )
 
-// forge makes a database of what fill puts into it, lets edit change the page of the root of bucket name with its checksum, and opens it again.
-func forge(t *testing.T, name string, fill func(*Tx) error, edit func(b []byte)) *Store {
+// forgeRoot makes a database of what fill puts into it, lets edit change the page of the root of bucket name with its checksum, and opens it again.
+func forgeRoot(t *testing.T, name string, fill func(*Tx) error, edit func(b []byte)) *Store {
 	t.Helper()
 	return forgeRoots(t, []string{name}, fill, func(roots [][]byte) { edit(roots[0]) })
 }
 
-// forgeRoots is forge for the roots of several buckets.
+// forgeRoots is forgeRoot for the roots of several buckets.
 func forgeRoots(t *testing.T, names []string, fill func(*Tx) error, edit func(roots [][]byte)) *Store {
 	t.Helper()
 	path := newPath(t)
@@ -134,7 +134,7 @@ func TestWrongCountInABranchSpoilsNothingElse(t *testing.T) {
 			"one less": func(n uint64) uint64 { return n - 1 }, "one more": func(n uint64) uint64 { return n + 1 },
 			"most": func(uint64) uint64 { return page.MaxChildKeys },
 		} {
-			st := forge(t, "a", fillCounted, func(b []byte) {
+			st := forgeRoot(t, "a", fillCounted, func(b []byte) {
 				br := page.Branch(page.Body(b))
 				br.SetKeys(0, wrong(br.Keys(0)))
 			})
@@ -184,7 +184,7 @@ func TestWrongCountInABucketSpoilsNothingElse(t *testing.T) {
 	}
 	for name, verb := range countVerbs {
 		for _, add := range []int64{-forgedKeys, -forgedKeys + 1, -1, 1, -forgedKeys - 1} {
-			st := forge(t, "p", fill, func(b []byte) {
+			st := forgeRoot(t, "p", fill, func(b []byte) {
 				cell := page.Leaf(page.Body(b)).Payload(0)
 				hdr := page.DecodeBucket(cell)
 				hdr.Keys += uint64(add)
@@ -251,7 +251,7 @@ func fillNested(names []string, nested int) func(tx *Tx) error {
 
 // A bucket that is inside itself is damage for whoever opens it, and for whoever deletes what it is in.
 func TestABucketInsideItself(t *testing.T) {
-	st := forge(t, "a", fillNested([]string{"a", "other"}, 2), func(b []byte) { pointBuckets(b, b) })
+	st := forgeRoot(t, "a", fillNested([]string{"a", "other"}, 2), func(b []byte) { pointBuckets(b, b) })
 	defer debug.SetMaxStack(debug.SetMaxStack(64 << 20))
 	for what, fn := range map[string]func(a *Bucket) error{
 		"Bucket": func(a *Bucket) error {
@@ -302,7 +302,7 @@ func TestAReferenceToTheFuture(t *testing.T) {
 		return err
 	}
 	for _, twice := range []bool{false, true} {
-		st := forge(t, "a", fill, func(b []byte) {
+		st := forgeRoot(t, "a", fill, func(b []byte) {
 			l := page.Leaf(page.Body(b))
 			for i := range l.Count() {
 				o := page.DecodeOverflow(l.Payload(i))
