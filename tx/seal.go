@@ -2,6 +2,7 @@ package tx
 
 import (
 	"fmt"
+	"math/bits"
 
 	"mmdb/freelist"
 	"mmdb/page"
@@ -140,7 +141,7 @@ type batch struct {
 
 // room writes what was gathered if n bytes at page no can't go with it. long says that they are a large run.
 func (b *batch) room(no page.No, n int, long bool) error {
-	if no != b.next || b.size+n > batchSize || long != b.long {
+	if no != b.next || b.size+n > batchSize || !long && b.used+n > len(b.w.buf) || long != b.long {
 		if err := b.flush(); err != nil {
 			return err
 		}
@@ -159,8 +160,8 @@ func (b *batch) add(buf []byte) {
 // writeUnits writes the collected units to their places, and notes their checksums. The last of them may still wait in the
 // batch.
 func (w *writer) writeUnits() error {
-	if w.buf == nil {
-		w.buf = make([]byte, batchSize)
+	if need := min(batchSize, max(largeRun, len(w.units)<<w.st.shift)); len(w.buf) < need {
+		w.buf = make([]byte, 1<<bits.Len(uint(need-1))) // what a program with many databases has for each
 	}
 	b := &w.batch
 	*b = batch{w: w}
