@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -88,7 +89,11 @@ func crashCrowds(t *testing.T, options func(seed uint64) mmdb.Options) (largest 
 			kinds[k] += n
 		}
 		o.PageSize, o.Durability = 0, mmdb.Durable
-		report, err := crashAll(t, tr, CrashConfig{Seed: seed, Extra: 8, Recrash: 801, Until: until, Keep: keepDir(t), Options: o})
+		cfg := CrashConfig{Seed: seed, Extra: 8, Recrash: 801, Until: until, Keep: keepDir(t), Options: o}
+		if until.IsZero() {
+			cfg.Shards = 4 * runtime.GOMAXPROCS(0) // a quarter of the images, of more runs
+		}
+		report, err := crashAll(t, tr, cfg)
 		total.Images += report.Images
 		total.Recrashes += report.Recrashes
 		total.Points += report.Points

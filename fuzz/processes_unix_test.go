@@ -56,7 +56,7 @@ func TestProcessesShareADatabase(t *testing.T) {
 	if !mmapfile.ByteLocks {
 		t.Skip("this system can't lock single bytes of a file: there is no sharing")
 	}
-	length := 15 * time.Second
+	length := 10 * time.Second
 	if brief() {
 		length = 4 * time.Second
 	}

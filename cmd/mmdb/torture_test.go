@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 // TestTorture kills writers for ten seconds, and nothing is lost. On a machine that is too slow or too busy for that to
 // kill a writer that has committed something, it takes longer.
 func TestTorture(t *testing.T) {
-	length := 10 * time.Second
+	length := 4 * time.Second
 	if raceEnabled || testing.Short() {
 		length = 2 * time.Second
 	}
