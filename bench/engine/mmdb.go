@@ -88,21 +88,14 @@ func (s *mmdbStore) Used() (n int64, err error) {
 	return n, err
 }
 
-// Compact copies all items in order to a new file, as bbolt's compaction does.
+// Compact puts mmdb's own compacting backup in the place of the file.
 func (s *mmdbStore) Compact() error {
-	small := &mmdbStore{path: s.path + ".compact", opts: s.opts}
-	if err := small.open(); err != nil {
+	small := s.path + ".compact"
+	_, err := s.db.Backup(small, mmdb.BackupOptions{Compact: true})
+	if err = errors.Join(err, s.db.Close()); err != nil {
 		return err
 	}
-	err := s.db.View(func(from *mmdb.Tx) error {
-		return small.db.Update(func(to *mmdb.Tx) error {
-			return from.Bucket(bucketName).ForEach(to.Bucket(bucketName).Put)
-		})
-	})
-	if err = errors.Join(err, small.db.Close(), s.db.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(small.path, s.path); err != nil {
+	if err := os.Rename(small, s.path); err != nil {
 		return err
 	}
 	return s.open()
