@@ -19,6 +19,8 @@ import (
 //     where most pages are free first;
 //   - what fits nowhere goes behind the data, in one piece, and raises the high water.
 //
+// After SetLowest all of it goes as far to the begin of the file as it fits.
+//
 // The high water never passes limit (0: no limit): then the error is ErrFull, dst
 // comes back as it was, and nothing has changed. A zero unit is the caller's bug and
 // panics. The cost is some nanoseconds for each page and each run that is looked at.
@@ -43,6 +45,11 @@ func (l *List) Alloc(units []uint32, dst []page.No, limit page.No) ([]page.No, e
 	}
 	if total == 0 {
 		return dst, nil
+	}
+	if l.lowest {
+		if dst, err := l.allocLowest(units, dst, limit); err == nil {
+			return dst, nil
+		}
 	}
 	if total <= fewPages { // the usual case: what is set aside was hidden when runs were looked for
 		if p, ok := l.nearRun(total); ok {

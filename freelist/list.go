@@ -25,6 +25,7 @@ type List struct {
 	first     page.No
 	highWater page.No
 	target    page.No // Alloc raises the high water up to here before it breaks up a commit
+	lowest    bool    // see SetLowest
 
 	free    pageSet
 	pending pageSet                // all pages of the extents below

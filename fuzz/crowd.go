@@ -1,6 +1,7 @@
 package fuzz
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -33,6 +34,8 @@ type Crowd struct {
 	rec *Recorder
 	db  *mmdb.DB
 
+	compacting int // calls of Compact in this session; protected by mu
+
 	mu      sync.Mutex
 	rng     *rand.Rand // of pauses
 	open    bool
@@ -59,7 +62,7 @@ var CrowdProfile = newProfile(9000, 40, false, map[Kind]int{
 
 // crowdKinds are the transactions of the clients, some more than once, so that they come more often.
 var crowdKinds = []string{"update", "update", "update", "update", "update", "update", "update", "update",
-	"begin", "error", "error", "panic", "exit", "rollback", "nothing", "view", "view", "check", "large", "sync"}
+	"begin", "error", "error", "panic", "exit", "rollback", "nothing", "view", "view", "check", "large", "sync", "compact"}
 
 // crowdBucket is where each function says which one it is.
 const crowdBucket = "crowd"
@@ -105,7 +108,7 @@ func (c *Crowd) session(number uint64) error {
 	err = db.Close()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.open, c.closing = false, false
+	c.open, c.closing, c.compacting = false, false, 0
 	switch {
 	case c.err != nil:
 		return c.err
@@ -215,6 +218,7 @@ func (c *Crowd) meta(b []byte) {
 	if newest := c.metas[len(c.metas)-1]; c.closing && id == newest+1 { // it changes nothing
 		c.ids = append(c.ids[:id], c.ids[newest])
 	}
+	c.unseen(id + 1)
 	switch {
 	case id >= len(c.ids):
 		if c.err == nil {
@@ -226,6 +230,13 @@ func (c *Crowd) meta(b []byte) {
 			c.acked = max(c.acked, base)
 		}
 		c.mark()
+	}
+}
+
+// unseen makes functions of Compact of those before id that are none of the clients'. They leave what they find.
+func (c *Crowd) unseen(id int) {
+	for c.compacting > 0 && len(c.ids) < id {
+		c.ids = append(c.ids, c.ids[len(c.ids)-1])
 	}
 }
 
@@ -276,6 +287,8 @@ func (c *crowdClient) work() {
 			}
 		case kind == "sync":
 			c.sync()
+		case kind == "compact":
+			c.compact()
 		case !c.write(kind):
 			return
 		}
@@ -295,6 +308,20 @@ func (c *crowdClient) sync() {
 		c.promise(id, true)
 	} else if !broken {
 		c.wrong(fmt.Errorf("sync: %w", err))
+	}
+}
+
+// compact lets functions that change nothing run between those of the clients.
+func (c *crowdClient) compact() {
+	c.mu.Lock()
+	c.compacting++
+	c.mu.Unlock()
+	_, err := c.db.Compact(context.Background(), mmdb.CompactOptions{})
+	c.mu.Lock()
+	broken := c.broken
+	c.mu.Unlock()
+	if err != nil && !broken {
+		c.wrong(fmt.Errorf("compact: %w", err))
 	}
 }
 
@@ -421,6 +448,7 @@ func (c *crowdClient) function(tx *mmdb.Tx, kind string) (id int, err error) {
 func (c *Crowd) before(id int) (*Model, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.unseen(id)
 	if id < 1 || id > len(c.ids) {
 		return nil, mismatch("a function has the id %d, after %d functions", id, len(c.ids)-1)
 	}

@@ -27,7 +27,7 @@ func newProfile(maxValue, maxFill int, giant bool, weights map[Kind]int) Profile
 var ModelProfile = newProfile(20000, 200, true, map[Kind]int{
 	OpPut: 24, OpGet: 6, OpDelete: 12, OpPutReserve: 4, OpFill: 8, OpDrop: 8, OpDeleteRange: 6,
 	OpCreate: 3, OpEnsure: 3, OpDeleteBucket: 3, OpMove: 3, OpSequence: 2, OpWalk: 14, OpCount: 5,
-	OpIterate: 5, OpGetMany: 3, OpCommit: 10, OpRollback: 3, OpReopen: 2, OpReader: 4, OpVerify: 2, OpSync: 1,
+	OpIterate: 5, OpGetMany: 3, OpCommit: 10, OpRollback: 3, OpReopen: 2, OpReader: 4, OpVerify: 2, OpSync: 1, OpCompact: 1,
 })
 
 // LongProfile has long transactions with many buckets, so that they spill.
@@ -42,7 +42,7 @@ var LongProfile = newProfile(20000, 250, false, map[Kind]int{
 var CrashProfile = newProfile(9000, 60, false, map[Kind]int{
 	OpPut: 24, OpDelete: 8, OpPutReserve: 3, OpFill: 6, OpDrop: 5, OpDeleteRange: 3,
 	OpEnsure: 2, OpDeleteBucket: 2, OpMove: 2, OpSequence: 2, OpWalk: 2,
-	OpCommit: 24, OpRollback: 3, OpReopen: 3, OpReader: 3, OpSync: 1, OpCopy: 1,
+	OpCommit: 24, OpRollback: 3, OpReopen: 3, OpReader: 3, OpSync: 1, OpCopy: 1, OpCompact: 1,
 })
 
 // Generate makes operations from src until it is done, at most max of them.

@@ -35,13 +35,14 @@ const (
 	OpVerify                   // commits, then compares everything and runs Check
 	OpSync                     // DB.Sync between transactions
 	OpCopy                     // CopyFile to a new name beside the database
+	OpCompact                  // DB.Compact
 	kinds
 )
 
 var kindNames = [kinds]string{
 	"put", "get", "delete", "putReserve", "fill", "drop", "deleteRange", "create", "ensure",
 	"deleteBucket", "move", "sequence", "walk", "count", "iterate", "getMany", "commit",
-	"rollback", "reopen", "reader", "verify", "sync", "copy",
+	"rollback", "reopen", "reader", "verify", "sync", "copy", "compact",
 }
 
 // String returns the kind's name.

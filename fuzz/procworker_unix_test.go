@@ -4,6 +4,7 @@ package fuzz
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -129,8 +130,13 @@ func (w *procWorker) read(m *procModel, rng *rand.Rand) error {
 
 var errProcGaveUp = errors.New("gave up")
 
-// write makes the next transaction, or does something else and rolls back.
+// write makes the next transaction, or does something else and rolls back, or compacts.
 func (w *procWorker) write(rng *rand.Rand) error {
+	if rng.IntN(100) == 0 {
+		if _, err := w.db.Compact(context.Background(), mmdb.CompactOptions{}); err != nil {
+			return fmt.Errorf("compact: %w", err)
+		}
+	}
 	var n uint64
 	giveUp := rng.IntN(10) == 0
 	err := w.db.Update(func(tx *mmdb.Tx) error {

@@ -2,6 +2,7 @@ package fuzz
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -157,6 +158,9 @@ func (r *Runner) after(end Op) error {
 		return r.db.Sync()
 	case OpCopy:
 		return r.copyFile()
+	case OpCompact:
+		_, err := r.db.Compact(context.Background(), mmdb.CompactOptions{})
+		return err
 	case OpReopen:
 		if err := r.Close(); err != nil {
 			return err

@@ -22,7 +22,7 @@ func (t *Tx) carry() error {
 	w, st := t.w, t.store
 	eager := st.sabotaged(EagerCarry)
 	n := int((w.dirty.used() - w.mark.dirty) >> t.shift) // without those of the functions before it in its group
-	if !st.opts.Carry && !eager || n <= 0 || w.spilled || t.err != nil || w.broken != nil {
+	if !st.opts.Carry && !eager || st.tight() || n <= 0 || w.spilled || t.err != nil || w.broken != nil {
 		return nil
 	}
 	most := carryMost

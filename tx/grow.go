@@ -198,7 +198,7 @@ func (w *writer) shrinkFile() {
 	}
 	end := w.fileEnd()
 	spare, slack := int64(growMax), 2*growMax+end/growShare
-	if w.st.sabotaged(EagerCut) {
+	if w.st.sabotaged(EagerCut) || w.st.tight() {
 		spare, slack = 0, 0
 	}
 	if w.fileSize-end <= slack || w.fileSize <= w.st.opts.InitialSize {

@@ -80,7 +80,7 @@ func (w *writer) aim(units []uint32) page.No {
 		n += uint64(u)
 	}
 	slack, pending := w.st.opts.Slack, w.space.PendingPages()
-	if used < slackMin || slack <= 1 {
+	if used < slackMin || slack <= 1 || w.st.tight() {
 		return 0
 	}
 	if w.noSlack > 0 {

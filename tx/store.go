@@ -38,12 +38,13 @@ type Store struct {
 	verified   atomic.Pointer[bitmap] // a failure looks at it without the writer lock
 	pool       *sync.Pool             // of *Tx, for View; apart, because the runtime holds on to pools for a while
 
-	metas     []candidate              // the metas, while Open looks at a file that was closed cleanly
-	locks     *mmapfile.File           // the database file again, to lock bytes of
-	shared    atomic.Pointer[lockFile] // shared with other processes; nil: there are none, or they have not been let in yet
-	joinErr   error                    // why the lock file of those who have the database open could not be used; nil: they have left
-	joinSince time.Time                // since when
-	queued    atomic.Int32             // goroutines that wait for the writer lock
+	metas      []candidate              // the metas, while Open looks at a file that was closed cleanly
+	locks      *mmapfile.File           // the database file again, to lock bytes of
+	shared     atomic.Pointer[lockFile] // shared with other processes; nil: there are none, or they have not been let in yet
+	joinErr    error                    // why the lock file of those who have the database open could not be used; nil: they have left
+	joinSince  time.Time                // since when
+	queued     atomic.Int32             // goroutines that wait for the writer lock
+	compacting atomic.Int32             // calls of Compact at work
 
 	ending  sync.Mutex // held by Close; taken before mu
 	closing atomic.Bool

@@ -136,7 +136,11 @@ func (w *writer) beginFunction() error {
 func (w *writer) reclaim() {
 	w.reclaimUnneeded()
 	w.warnHeld()
-	w.space.Trim(tailKept + uint64(w.space.HighWater())/16)
+	keep := tailKept + uint64(w.space.HighWater())/16
+	if w.st.tight() {
+		keep = 0
+	}
+	w.space.Trim(keep)
 	w.start = w.space.HighWater()
 	w.mark.high = w.start
 }
@@ -279,6 +283,7 @@ func (w *writer) alloc(units []uint32, limit page.No) ([]page.No, error) {
 func (w *writer) allocTo(units []uint32, limit, target page.No) ([]page.No, error) {
 	old, before := w.space.HighWater(), len(w.taken)
 	w.space.SetTarget(target)
+	w.space.SetLowest(w.st.tight())
 	w.goal = target
 	nos, err := w.space.Alloc(units, w.places[:0], limit)
 	if err != nil {

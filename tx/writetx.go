@@ -276,7 +276,7 @@ func (t *Tx) join() (changed bool, err error) {
 	}
 	g := w.group
 	durable := t.durability == Durable || g != nil && g.durable || w.overdue()
-	checkpoint := w.checkpointDue(!durable)
+	checkpoint := t.tidy || w.checkpointDue(!durable)
 	if err := t.secureSpace(checkpoint); err != nil {
 		return false, err
 	}
