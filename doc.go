@@ -101,7 +101,7 @@
 //   - values are copied by Put, and a bucket may be changed while ForEach runs over it;
 //   - several processes may have the file open and write to it, unless Options.Exclusive keeps the others out;
 //   - in place of NoSync and its like there is [Lazy], after which a crash can't leave a damaged file; in place of Compact,
-//     BackupOptions.Compact.
+//     [DB.Compact], which works where the file is, and BackupOptions.Compact.
 //
 // # The packages
 //

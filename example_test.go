@@ -2,6 +2,7 @@ package mmdb_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"expvar"
@@ -318,6 +319,22 @@ func ExampleDB_Backup() {
 	info, err := os.Stat(path)
 	fmt.Println(info.Size() == report.Bytes, err)
 	// Output: true <nil>
+}
+
+func ExampleDB_Compact() {
+	db, done := market()
+	defer done()
+
+	fill := func(tx *mmdb.Tx) error { return tx.Bucket([]byte("fruit")).Put([]byte("durian"), make([]byte, 1<<20)) }
+	empty := func(tx *mmdb.Tx) error { return tx.Bucket([]byte("fruit")).Delete([]byte("durian")) }
+	update(db, fill)
+	update(db, empty)
+	report, err := db.Compact(context.Background(), mmdb.CompactOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(report.Before > 1<<20, report.After < 200<<10)
+	// Output: true true
 }
 
 func ExampleDB_Readers() {

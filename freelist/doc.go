@@ -22,6 +22,7 @@
 // commit out in few: the shortest run that holds it, else the longest ones, and of short ones
 // those that stand where most pages are free. SetTarget lets the file grow before short runs
 // are used, and Sparsest names stretches with few pages in use, which a commit can carry along.
+// SetLowest is for compaction: everything goes as far to the front as it fits.
 //
 // # The reuse rule
 //

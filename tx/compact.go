@@ -160,7 +160,7 @@ func (c *compaction) pass() error {
 			}
 			found = found[n:]
 			if c.opts.Progress != nil {
-				if err := c.opts.Progress("move", min(c.moved-done, c.above), c.above); err != nil {
+				if err := c.opts.Progress("moving pages", min(c.moved-done, c.above), c.above); err != nil {
 					return err
 				}
 			}

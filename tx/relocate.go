@@ -10,10 +10,19 @@ import (
 
 // A movable is a page of a tree, or the runs of an item or of a branch's keys, that stands behind the limit of a compaction.
 type movable struct {
-	names [][]byte // of the buckets that lead to its bucket, from the top
-	key   []byte   // that leads to the page, or of the item
-	level int      // of the page
-	runs  bool     // not the page moves, but the runs of the item of key, or of all keys of the branch
+	in    *place // its bucket
+	key   []byte // that leads to the page, or of the item
+	level int    // of the page
+	runs  bool   // not the page moves, but the runs of the item of key, or of all keys of the branch
+}
+
+// names returns the names of the buckets that lead to p, from the top, and key.
+func (p *place) names(key []byte) (names [][]byte) {
+	for names = [][]byte{bytes.Clone(key)}; p != nil; p = p.up {
+		names = append(names, p.name)
+	}
+	slices.Reverse(names)
+	return names
 }
 
 // A finder looks for what is to move, in the order of the keys, a number of pages at a time.
@@ -34,24 +43,28 @@ func (f *finder) find(t *Tx) (more bool, err error) {
 	return f.bucket(t, &t.root, nil, from)
 }
 
-// bucket looks at the items of b, which names lead to, from those of from on.
-func (f *finder) bucket(t *Tx, b *Bucket, names, from [][]byte) (more bool, err error) {
-	var p path
-	var seen [maxDepth]page.Ref
-	found := false
+// A visit is where a finder is in a bucket.
+type visit struct {
+	path path
+	seen [maxDepth]page.Ref // the pages of the path to the leaf before
+}
+
+// bucket looks at the items of b, which is at in, from those of from on.
+func (f *finder) bucket(t *Tx, b *Bucket, in *place, from [][]byte) (more bool, err error) {
+	v, found := new(visit), false // not on the stack: a file may have buckets inside each other as deep as it has pages
 	if len(from) == 0 {
-		err = b.edge(&p, false)
+		err = b.edge(&v.path, false)
 	} else {
-		found, err = b.seek(&p, from[0])
+		found, err = b.seek(&v.path, from[0])
 	}
-	for ok := true; ok && err == nil; ok, err = b.advance(&p, false) {
+	for ok := true; ok && err == nil; ok, err = b.advance(&v.path, false) {
 		if err := f.ctx.Err(); err != nil {
 			return false, err
 		}
-		if err := f.path(b, &p, &seen, names); err != nil {
+		if err := f.path(b, v, in); err != nil {
 			return false, err
 		}
-		if more, err := f.leaf(t, b, &p, names, from, found); more || err != nil {
+		if more, err := f.leaf(t, b, &v.path, in, from, found); more || err != nil {
 			return more, err
 		}
 		found = false
@@ -59,9 +72,9 @@ func (f *finder) bucket(t *Tx, b *Bucket, names, from [][]byte) (more bool, err 
 	return false, err
 }
 
-// path notes the lowest page of p behind the limit that was not seen yet: those above it move with it. And branches whose keys have runs there.
-func (f *finder) path(b *Bucket, p *path, seen *[maxDepth]page.Ref, names [][]byte) error {
-	leaf := p.leaf()
+// path notes the lowest page of v's path behind the limit that was not seen yet: those above it move with it. And branches whose keys have runs there.
+func (f *finder) path(b *Bucket, v *visit, in *place) error {
+	p, leaf := &v.path, v.path.leaf()
 	if leaf.i >= leaf.leafBody().Count() {
 		return nil // no key leads here, or none that was not looked at
 	}
@@ -73,25 +86,25 @@ func (f *finder) path(b *Bucket, p *path, seen *[maxDepth]page.Ref, names [][]by
 	moves := false
 	for k := p.n - 1; k >= 0; k-- {
 		fr := &p.f[k]
-		if fr.ref == 0 || fr.ref == seen[k] {
+		if fr.ref == 0 || fr.ref == v.seen[k] {
 			continue
 		}
 		if fr.level > 0 && f.behind(b.tx, branchRuns(fr.branchBody())) > 0 {
-			f.found = append(f.found, movable{names, key, fr.level, true})
+			f.found = append(f.found, movable{in, key, fr.level, true})
 		}
 		if fr.ref.Page() >= f.limit && !moves {
 			moves = true
-			f.found = append(f.found, movable{names, key, fr.level, false})
+			f.found = append(f.found, movable{in, key, fr.level, false})
 			f.pages++
 		}
-		seen[k] = fr.ref
+		v.seen[k] = fr.ref
 	}
 	return nil
 }
 
 // leaf looks at the items of the leaf of p from its slot on. With found the first of them was looked at before, or is the bucket where
 // that goes on.
-func (f *finder) leaf(t *Tx, b *Bucket, p *path, names, from [][]byte, found bool) (more bool, err error) {
+func (f *finder) leaf(t *Tx, b *Bucket, p *path, in *place, from [][]byte, found bool) (more bool, err error) {
 	l := p.leaf().leafBody()
 	for i := p.leaf().i; i < l.Count(); i++ {
 		key, err := b.wholeKey(l, i)
@@ -103,21 +116,20 @@ func (f *finder) leaf(t *Tx, b *Bucket, p *path, names, from [][]byte, found boo
 			inner = from[1:]
 		}
 		if !found && f.behind(t, cellRuns(l, i)) > 0 {
-			f.found = append(f.found, movable{names, bytes.Clone(key), 0, true})
+			f.found = append(f.found, movable{in, bytes.Clone(key), 0, true})
 		}
 		if l.Kind(i) == page.CellBucket && (!found || len(inner) > 0) {
 			child, err := b.bucket(key)
 			if err != nil {
 				return false, err
 			}
-			in := append(names[:len(names):len(names)], bytes.Clone(key))
-			if more, err := f.bucket(t, child, in, inner); more || err != nil {
+			if more, err := f.bucket(t, child, &place{up: in, name: bytes.Clone(key)}, inner); more || err != nil {
 				return more, err
 			}
 		}
 		found = false
 		if f.pages >= compactStep {
-			f.from = append(names[:len(names):len(names)], bytes.Clone(key))
+			f.from = in.names(key)
 			return true, nil
 		}
 	}
@@ -175,12 +187,7 @@ type mover struct {
 // needs no move, or gets it from another pass.
 func (m *mover) move(found []movable) (n int, err error) {
 	for i := range found {
-		b := &m.t.root
-		for _, name := range found[i].names {
-			if b = b.nested(name); b == nil {
-				break
-			}
-		}
+		b := m.t.bucketAt(found[i].in)
 		if err := m.t.err; err != nil {
 			return i, err
 		}
@@ -196,6 +203,18 @@ func (m *mover) move(found []movable) (n int, err error) {
 		}
 	}
 	return len(found), nil
+}
+
+// bucketAt returns the bucket at p, or nil if there is none any more.
+func (t *Tx) bucketAt(p *place) *Bucket {
+	if p == nil {
+		return &t.root
+	}
+	b := &t.root
+	for names := p.up.names(p.name); len(names) > 0 && b != nil; names = names[1:] {
+		b = b.nested(names[0])
+	}
+	return b
 }
 
 // one moves f, in bucket b. With full there is no place for its runs beside those that were moved: a transaction of its own finds one.

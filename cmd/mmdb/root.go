@@ -122,7 +122,7 @@ func (a *app) addCommands(root *cobra.Command) {
 	add("Try it:", nil, newDemo(a), newBench(a), newTorture(a), newTortureWorker(a))
 	add("Keys and buckets:", a.completeKey, newGet(a), newPut(a), newDel(a))
 	add("Keys and buckets:", a.completeBucket, newScan(a), newBuckets(a), newBrowse(a))
-	add("The file and its pages:", completeFile, newInfo(a), newCheck(a), newPages(a), newPage(a), newMap(a))
+	add("The file and its pages:", completeFile, newInfo(a), newCheck(a), newCompact(a), newPages(a), newPage(a), newMap(a))
 	add("While programs work:", completeFile, newTop(a), newReaders(a))
 	add("The file and its pages:", a.completeBucket, newStats(a), newTree(a))
 	add("In and out:", a.completeBucket, newDump(a), newExport(a))
