@@ -79,7 +79,7 @@ func (c *compaction) run() error {
 		if err := c.settle(); err != nil {
 			return err
 		}
-		if c.end <= c.limit+compactSlack {
+		if c.end <= c.limit+compactSlack && !c.st.sabotaged(EagerCut) {
 			return nil
 		}
 		before, moved := c.end, c.moved

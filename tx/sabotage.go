@@ -34,7 +34,8 @@ const (
 
 // These are no mistakes. EagerCarry: every function carries pages along, in a database of any size. EagerCheckpoint: every
 // fourth record is a checkpoint, while lazy commits are not durable too. EagerLarge: a sixteenth of the size makes a commit too large for one flush.
-// EagerCut: the file is cut wherever that is possible, by however little.
+// EagerCut: the file is cut wherever that is possible, by however little, and Compact
+// moves what it can for that.
 const (
 	EagerCarry      Bug = 1 << 31
 	EagerCheckpoint Bug = 1 << 30
