@@ -16,7 +16,7 @@ type (
 
 // Compact makes the file about as small as what is in it, where it is, while transactions go on: it moves pages from its end to
 // free places further ahead, a few MiB in each of its transactions, which are durable, and cuts the file. It does not make pages fuller:
-// a backup with BackupOptions.Compact does.
+// a backup with BackupOptions.Compact does. A large value moves only to a free place that holds all of it.
 //
 // It reads all pages of the trees, but not large values that stay where they are. Pages that an open read transaction sees, here or in another process, can't be
 // given back before that ends. When other processes write at the same time they may put new pages at the end again. Later commits

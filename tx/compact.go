@@ -2,6 +2,7 @@ package tx
 
 import (
 	"context"
+	"errors"
 
 	"mmdb/page"
 )
@@ -34,7 +35,7 @@ const (
 
 // Compact makes the file about as small as what is in it, where it is, while transactions go on: it moves pages from its end to free places
 // further ahead, a few MiB in each of its transactions, which are durable, and cuts the file. It does not make pages fuller: a
-// compacting backup does (BackupOptions.Compact).
+// compacting backup does (BackupOptions.Compact). A large value moves only to a free place that holds all of it.
 //
 // Pages that an open read transaction sees, here or in another process, can't be given back before it ends. When other
 // processes write at the same time they may put new pages at the end again. The next commits make the file longer, as they need it.
@@ -49,7 +50,9 @@ func (st *Store) Compact(ctx context.Context, o CompactOptions) (r CompactReport
 		return r, err
 	}
 	r.Before = c.size
-	err = c.run()
+	if err = c.run(); errors.Is(err, ErrMaxSizeReached) {
+		err = nil // there is nothing free to move to
+	}
 	r.Moved = c.moved
 	if e := c.measure(); err == nil {
 		err = e
