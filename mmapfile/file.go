@@ -183,7 +183,7 @@ func (f *File) perform(op Op) (int, error) {
 	case OpSync:
 		return 0, f.flushed(f.fd, sysSync(f.fd))
 	case OpSyncDir:
-		return 0, f.flushed(f.fd, sysSyncDir(filepath.Dir(f.real), f.real))
+		return 0, f.flushed(f.fd, sysSyncDir(filepath.Dir(f.real), f.real, f.fd))
 	}
 	return 0, syscall.EINVAL
 }

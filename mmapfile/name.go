@@ -27,7 +27,7 @@ func Remove(path string, seam Seam) error {
 // SyncParent makes the directory entry of path durable, through seam: after Rename and Remove.
 func SyncParent(path string, seam Seam) error {
 	_, err := seam.through(Op{Kind: OpSyncDir, Path: path}, func(op Op) (int, error) {
-		return 0, sysSyncDir(filepath.Dir(op.Path), op.Path)
+		return 0, sysSyncDir(filepath.Dir(op.Path), op.Path, -1)
 	})
 	if isErrno(err, syscall.EINVAL) || isUnsupported(err) {
 		return nil

@@ -35,3 +35,22 @@ func TestSyncInAFolderThatCannotBeRead(t *testing.T) {
 	must(t, SyncParent(to, nil))
 	must(t, Remove(to, nil))
 }
+
+// A file stays durable by name when its folder was renamed, or the process has no descriptor left for the folder.
+func TestSyncInAFolderThatCannotBeOpened(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "folder")
+	must(t, os.Mkdir(dir, 0o700))
+	f, err := Open(filepath.Join(dir, "file"), Options{Create: true, Mode: 0o600})
+	must(t, err)
+	defer f.Close()
+	must(t, os.Rename(dir, dir+".moved"))
+	must(t, f.SyncDir())
+	must(t, os.Rename(dir+".moved", dir))
+
+	var old unix.Rlimit
+	must(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &old))
+	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 0, Max: old.Max}))
+	err = f.SyncDir()
+	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &old))
+	must(t, err)
+}

@@ -51,7 +51,7 @@ func sysPunch(int, int64, int64) error                   { return ErrUnsupported
 func sysSync(int) error                                  { return ErrUnsupported }
 func sysStart(int, int64, int64) error                   { return ErrUnsupported }
 func sysDrop(int) error                                  { return ErrUnsupported }
-func sysSyncDir(_, _ string) error                       { return ErrUnsupported }
+func sysSyncDir(_, _ string, _ int) error                { return ErrUnsupported }
 func sysMsync([]byte) error                              { return ErrUnsupported }
 func sysAdvise([]byte, Advice) error                     { return ErrUnsupported }
 func sysWillNeed([]byte) error                           { return ErrUnsupported }

@@ -129,12 +129,16 @@ func sysWillNeed(b []byte) error { return unix.Madvise(b, unix.MADV_WILLNEED) }
 
 func sysUnpin(b []byte) error { return unix.Munlock(b) }
 
-// sysSyncDir flushes a directory, or where it may not be opened (one to put files into, and not to look at), the file system that it is on,
-// by way of a file in it.
-func sysSyncDir(dir, file string) (err error) {
+// sysSyncDir flushes a directory, or where it can't be opened, the file system that it is on, by way of inside, a descriptor of a file in it.
+// A negative one stands for file, which is opened where the directory is one to put files into, and not to look at.
+func sysSyncDir(dir, file string, inside int) (err error) {
 	fd, err := openRetry(dir, unix.O_RDONLY|unix.O_DIRECTORY|openFlags, 0)
 	flush := unix.Fsync
-	if err == unix.EACCES {
+	if err != nil && inside >= 0 { // it was renamed, say, or there is no descriptor left
+		if e := sysSyncAll(inside); e != unix.EACCES {
+			return e
+		}
+	} else if err == unix.EACCES {
 		if inside, e := openRetry(file, unix.O_RDONLY|openFlags, 0); e == nil {
 			fd, flush, err = inside, sysSyncAll, nil
 		}

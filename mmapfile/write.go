@@ -164,7 +164,7 @@ func (f *File) Sync() error {
 }
 
 // SyncDir makes the file's name durable: it flushes the directory that holds it, symbolic links
-// resolved. A file system that can't flush directories does so by itself: that is no error.
+// resolved, or all of the file system where that can't be opened, on Linux. A file system that can't flush directories does so by itself: that is no error.
 func (f *File) SyncDir() error {
 	_, err := f.seam.through(Op{Kind: OpSyncDir, Path: f.path}, f.do)
 	if isErrno(err, syscall.EINVAL) || isUnsupported(err) {

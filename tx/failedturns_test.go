@@ -3,6 +3,10 @@ package tx
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -267,4 +271,22 @@ func TestAFailureForgetsWhatWasVerifiedOnOlderMappings(t *testing.T) {
 		}
 	}
 	wantKeys(t, st, 200)
+}
+
+// What a dead process has left is taken over in a folder that was renamed meanwhile.
+func TestATakeOverNeedsNoFolder(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("a file system can't be flushed as a whole")
+	}
+	b, _ := afterDeath(t, 50)
+	dir := filepath.Dir(b.Path())
+	noError(t, os.Rename(dir, dir+".moved"))
+	err := putKeys(b, 60, 70)
+	noError(t, errors.Join(err, os.Rename(dir+".moved", dir)))
+	noError(t, b.View(func(tx *Tx) error {
+		if n := tx.Bucket([]byte("b")).Len(); n < 60 {
+			return fmt.Errorf("%d keys", n)
+		}
+		return nil
+	}))
 }
