@@ -65,6 +65,8 @@ type lockFile struct {
 	words []atomic.Uint64
 	self  int // this process's line in the table
 
+	session uint64 // the number that the file had when this process came
+
 	reaping sync.Mutex // held by reap
 }
 
@@ -157,8 +159,20 @@ func (lf *lockFile) wipe() {
 	}
 }
 
+// sameSession returns an error if somebody has put something else into the file, such as an older copy of it: what it says of turns, readers
+// and commits is of another time.
+func (lf *lockFile) sameSession() error {
+	if lf.words[atMagic].Load() != lockMagic || lf.words[atSession].Load() != lf.session {
+		return lockError(lf.path, errLockOther)
+	}
+	return nil
+}
+
 // intact returns an error if readers may be missing in the table. A cut that took whole pages faults instead.
 func (lf *lockFile) intact() error {
+	if err := lf.sameSession(); err != nil {
+		return err
+	}
 	n := lf.blocks()
 	for i := range n {
 		if lf.block(i)[atCanary].Load() != canary {

@@ -20,6 +20,9 @@ var errMoved = errors.New("in use for a database that has taken the name of this
 // errLockCut is what the users of a lock file get when somebody else has made it shorter.
 var errLockCut = errors.New("it was cut short while it was in use: all processes that have the database open must close it")
 
+// errLockOther is what they get when somebody has overwritten it.
+var errLockOther = errors.New("it was overwritten while it was in use: all processes that have the database open must close it")
+
 // lockError names the lock file.
 func lockError(path string, err error) error { return fmt.Errorf("lock file %s: %w", path, err) }
 
@@ -153,6 +156,7 @@ func (lf *lockFile) begin(b binding, session uint64) error {
 			lf.words[atBinding+i].Store(v)
 		}
 		lf.words[atSession].Store(session)
+		lf.session = session
 		lf.grown(0, firstBlock)
 		if err := lf.register(); err != nil {
 			return err
@@ -215,6 +219,7 @@ func (lf *lockFile) check(b binding, size int64) error {
 			return ErrLockFile
 		}
 	}
+	lf.session = lf.words[atSession].Load()
 	if size < lockSize(lf.blocks()) || lf.intact() != nil {
 		return fmt.Errorf("%w (it was cut short)", ErrLockFile)
 	}

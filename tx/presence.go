@@ -225,7 +225,7 @@ func (st *Store) joinSession() error {
 		return err
 	}
 	st.shared.Store(lf)
-	at := sessionByte(lf.words[atSession].Load())
+	at := sessionByte(lf.session)
 	if held, err := st.locks.ByteHeld(at, 1); !held || err != nil {
 		return lockError(lf.path, firstError(err, ErrLockFile))
 	}

@@ -32,8 +32,13 @@ func (st *Store) refresh() error {
 		switch {
 		case s == nil && st.closing.Load():
 			return ErrDatabaseNotOpen
-		case s != nil && (s.word == word || uint64(s.meta.Commit) > word&^publishedFailed):
+		case s != nil && s.word == word:
 			return nil
+		case s != nil && uint64(s.meta.Commit) > word&^publishedFailed:
+			return st.showsOlder(s)
+		}
+		if err := st.lockFile().sameSession(); err != nil {
+			return err
 		}
 		if word&publishedFailed != 0 {
 			st.failedElsewhere()
@@ -50,6 +55,15 @@ func (st *Store) refresh() error {
 		}
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// showsOlder returns an error if the lock file tells of an older commit than s, and not only because this process is just about to show that: then
+// somebody has put an older copy of it there, and who waited for the number of s would wait for ever.
+func (st *Store) showsOlder(s *snapshot) error {
+	if st.showing.Load() == 0 && st.table().published.Load()&^publishedFailed < uint64(s.meta.Commit) {
+		return lockError(st.lockFile().path, errLockOther)
+	}
+	return nil
 }
 
 // follow makes commit word the snapshot in place of s, and reports false if it is not found, because it is not the newest any more.

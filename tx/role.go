@@ -148,6 +148,9 @@ func (lf *lockFile) isNext(number uint64) bool {
 // beginTurn makes the state of the writer that of the file.
 func (st *Store) beginTurn() error {
 	lf, r := st.lockFile(), &st.role
+	if err := lf.intact(); err != nil {
+		return err
+	}
 	lf.words[atWant].Store(0) // those who still wait say so again
 	if st.failedAnywhere() {
 		return st.failed()
@@ -156,6 +159,8 @@ func (st *Store) beginTurn() error {
 	last := lf.words[atWriter].Load()
 	turn := lf.words[atTurn].Add(1)
 	switch {
+	case turn <= r.turn: // an older copy of it was put into the lock file
+		return lockError(lf.path, errLockOther)
 	case last != 0:
 		if err := st.takeOver(); err != nil {
 			return err

@@ -80,6 +80,8 @@ func (st *Store) placeRoot(s *snapshot) {
 
 // show makes s, whose commit is durable, the one that new readers of all processes see.
 func (st *Store) show(s *snapshot) error {
+	st.showing.Add(1)
+	defer st.showing.Add(-1)
 	st.published.Store(s)
 	if st.lockFile() == nil {
 		st.table().published.Store(s.word) // a reader that has found the snapshot waits for this

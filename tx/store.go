@@ -33,6 +33,7 @@ type Store struct {
 	maxInlineBranch int
 
 	published  atomic.Pointer[snapshot] // what new readers see; nil once closed
+	showing    atomic.Int32             // published may be ahead of the number that goes with it
 	readers    atomic.Pointer[readerTable]
 	refreshing sync.Mutex             // held while another process's commit becomes the snapshot
 	verified   atomic.Pointer[bitmap] // a failure looks at it without the writer lock
