@@ -26,6 +26,7 @@ const (
 	// Words of the header, in lines of their own where many processes use them.
 	atMagic     = 0
 	atBinding   = 1 // four words
+	atLimit     = 5 // how many blocks there may be
 	atSession   = 6
 	atBlocks    = 7  // how many blocks there are
 	atPublished = 8  // the newest commit that readers may see; see publishedFailed
@@ -54,7 +55,8 @@ const (
 	lockProcs = lockUsers + 16 // and the ones after it: held by each process, its own
 )
 
-// maxShared bounds the lock file, in bytes: room for 250,000 readers, and 30,000 where addresses are scarce.
+// maxShared bounds the lock file, in bytes: room for 250,000 readers, and 30,000 where addresses are scarce, and in any session that
+// such a process has been in: a writer must see all of them.
 const maxShared = 2 << 20 << (3 * (bits.UintSize / 64))
 
 // A lockFile is the lock file, open and mapped.
@@ -93,8 +95,26 @@ func (lf *lockFile) proc(i int) []atomic.Uint64 {
 }
 
 // blocks returns how many blocks there are.
-func (lf *lockFile) blocks() int {
-	return int(min(lf.words[atBlocks].Load(), uint64(len(lf.words)-blocksAt)/blockWords))
+func (lf *lockFile) blocks() int { return int(min(lf.words[atBlocks].Load(), uint64(lf.most()))) }
+
+// most returns how many blocks this process can see.
+func (lf *lockFile) most() int { return (len(lf.words) - blocksAt) / blockWords }
+
+// bound keeps the lock file from becoming longer than this process can see, or returns an error if it is so already.
+func (lf *lockFile) bound() (err error) {
+	most := uint64(lf.most())
+	if lf.words[atLimit].Load() <= most {
+		return nil
+	}
+	if err := lf.file.LockByte(lockGrow, true, extendTime); err != nil {
+		return err
+	}
+	defer func() { err = firstError(err, lf.file.UnlockByte(lockGrow)) }()
+	if lf.words[atBlocks].Load() > most {
+		return lockError(lf.path, fmt.Errorf("%w for a process with 32-bit addresses", errTooManyReaders))
+	}
+	lf.words[atLimit].Store(min(most, lf.words[atLimit].Load()))
+	return nil
 }
 
 func (lf *lockFile) block(i int) readerBlock {
@@ -129,7 +149,7 @@ func (lf *lockFile) extend(n int) (err error) {
 	if lf.blocks() != n {
 		return nil
 	}
-	to := min(2*n, (len(lf.words)-blocksAt)/blockWords)
+	to := min(2*n, int(min(lf.words[atLimit].Load(), uint64(lf.most()))))
 	if to <= n {
 		return errTooManyReaders
 	}

@@ -157,6 +157,7 @@ func (lf *lockFile) begin(b binding, session uint64) error {
 		}
 		lf.words[atSession].Store(session)
 		lf.session = session
+		lf.words[atLimit].Store(uint64(lf.most()))
 		lf.grown(0, firstBlock)
 		if err := lf.register(); err != nil {
 			return err

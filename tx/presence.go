@@ -229,7 +229,7 @@ func (st *Store) joinSession() error {
 	if held, err := st.locks.ByteHeld(at, 1); !held || err != nil {
 		return lockError(lf.path, firstError(err, ErrLockFile))
 	}
-	if err := firstError(st.locks.LockByte(at, false, -1), lf.register()); err != nil {
+	if err := firstError(st.locks.LockByte(at, false, -1), lf.register(), lf.bound()); err != nil {
 		return err
 	}
 	table, err := newSharedTable(lf)
