@@ -293,13 +293,26 @@ func TestDetach(t *testing.T) {
 	if strings.Contains(string(maps), f.Path()) {
 		t.Error("the file is still mapped")
 	}
-	var fault *FaultError
-	if err := m.Catch(func() error { word.Store(8); return nil }); !errors.As(err, &fault) {
-		t.Errorf("a store after Detach: %v", err)
+	must(t, m.Catch(func() error { word.Add(8); return nil }))
+	if n := word.Load(); n != 8 {
+		t.Errorf("after Detach there were %d in place of zeros", n-8)
+	}
+	b := make([]byte, 16)
+	_, err = f.ReadAt(b, 0)
+	must(t, err)
+	if b[8] != 7 {
+		t.Errorf("the file has %d in place of what was stored before Detach", b[8])
 	}
 	if err := m.Grow(1 << 21); !errors.Is(err, ErrReserved) {
 		t.Error("it grows:", err)
 	}
 	must(t, m.Unmap())
 	must(t, m.Detach())
+	r := mapTemp(t, f, MapOptions{Reserve: 1 << 20})
+	must(t, r.Detach())
+	var fault *FaultError
+	if err := r.Catch(func() error { load(r.Data(), 8); return nil }); !errors.As(err, &fault) {
+		t.Errorf("a load after Detach of what can't be written: %v", err)
+	}
+	must(t, r.Unmap())
 }

@@ -196,8 +196,9 @@ func (m *Mapping) Unmap() error {
 	return wrap("unmap", m.file.path, err)
 }
 
-// Detach gives the file back, and keeps the address space: whoever still touches the data faults, and does not meet memory that has become
-// somebody else's. Unmap is still to be called when nobody can.
+// Detach gives the file back, and keeps the address space: whoever still touches the data does not meet memory that has become
+// somebody else's. In a writable mapping it is memory of its own from then on, all zero, and otherwise a fault. Unmap is still to
+// be called when nobody can.
 func (m *Mapping) Detach() error {
 	m.life.Lock()
 	defer m.life.Unlock()
@@ -210,6 +211,9 @@ func (m *Mapping) Detach() error {
 	m.closed = true
 	if m.hole[1] != 0 {
 		n = min(n, int64(m.hole[0]))
+	}
+	if m.writable && memBlank(m.data[:n]) == nil {
+		return nil
 	}
 	return wrap("unmap", m.file.path, memTakeBack(m.data[:n]))
 }

@@ -40,6 +40,12 @@ func memTakeBack(dst []byte) error {
 	return err
 }
 
+// memBlank puts memory of no file, all zero, in place of dst, which was placed. No access fails meanwhile.
+func memBlank(dst []byte) error {
+	_, err := unix.MmapPtr(-1, 0, unsafe.Pointer(unsafe.SliceData(dst)), uintptr(len(dst)), unix.PROT_READ|unix.PROT_WRITE, sysFlags(Private|NoReserve, true)|unix.MAP_FIXED)
+	return err
+}
+
 // memMap maps n bytes of a file, or of no file when fd is -1, wherever the kernel likes.
 func memMap(fd int, off int64, n int, prot Prot, flags Flag) ([]byte, error) {
 	p, err := unix.MmapPtr(fd, off, nil, uintptr(n), sysProt(prot), sysFlags(flags, fd < 0))

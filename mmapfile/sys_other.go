@@ -63,6 +63,7 @@ func sysAreas(uintptr, uintptr) (int, error)             { return 0, ErrUnsuppor
 func memReserve(int) ([]byte, error)                     { return nil, ErrUnsupported }
 func memPlace([]byte, int, int64, bool) error            { return ErrUnsupported }
 func memTakeBack([]byte) error                           { return ErrUnsupported }
+func memBlank([]byte) error                              { return ErrUnsupported }
 func memMap(int, int64, int, Prot, Flag) ([]byte, error) { return nil, ErrUnsupported }
 func memUnmap([]byte) error                              { return nil }
 func memAddr([]byte) uintptr                             { return 0 }

@@ -274,8 +274,8 @@ func (lf *lockFile) leave() {
 	p[atPid].Store(0)
 }
 
-// close gives the memory and the file back; the process's locks end with it. A View that races with Close may still look for a slot: the
-// addresses go when nobody can reach them any more.
+// close gives the memory and the file back; the process's locks end with it. A View that races with Close may still look for a slot, and
+// takes it in memory that nobody else sees: the addresses go when nobody can reach them any more.
 func (lf *lockFile) close() error {
 	runtime.AddCleanup(lf, func(m *mmapfile.Mapping) { _ = m.Unmap() }, lf.mem)
 	return firstError(lf.mem.Detach(), lf.file.Close())

@@ -16,3 +16,18 @@ func TestCloseWaitsForAReaderThatLooksForACommit(t *testing.T) {
 	noError(t, <-done)
 	wantError(t, b.View(func(*Tx) error { return nil }), ErrDatabaseNotOpen)
 }
+
+// One that has found the snapshot just before Close took it away takes a slot in memory of its own, without a fault, and is told that the
+// database is closed.
+func TestAReaderThatComesJustTooLateMeetsNoFault(t *testing.T) {
+	a, b := pair(t, quick())
+	s := b.published.Load()
+	noError(t, b.Close())
+	noError(t, b.inLock(func() {
+		slot, err := s.readers.find(s.word)
+		noError(t, err)
+		slot.Store(0)
+	}))
+	wantError(t, b.refresh(), ErrDatabaseNotOpen)
+	noError(t, putKeys(a, 0, 10))
+}
