@@ -261,17 +261,19 @@ func (lf *lockFile) reap() (dead int) {
 	return dead
 }
 
-// leave takes this process out of the table. Its readers have ended: a slot that is not zero is of a View that finds the database closed,
-// and becomes zero again.
-func (lf *lockFile) leave() {
-	for k := range lf.blocks() {
-		if b := lf.block(k); b.owner().Load() == uint64(lf.self)+1 {
-			b.owner().Store(0)
-		}
+// leave takes this process out of the table. No transaction is open, but a View that is just finding the database closed may have taken a slot
+// since that was looked at. From here on it can't give that back, nor one that is another process's by then: its memory is gone. So
+// what is cleared stays clear; a slot that was left would be a reader for ever, of the process that takes the block next.
+func (lf *lockFile) leave() error {
+	m, err := lf.file.MapShared(maxShared)
+	if err != nil {
+		return err // whoever looks for dead processes clears it
 	}
-	p := lf.proc(lf.self)
-	p[atNumber].Store(0)
-	p[atPid].Store(0)
+	own := lockFile{mem: m, words: m.Words()}
+	if err = lf.mem.Detach(); err == nil && m.Catch(func() error { own.clear(lf.self); return nil }) != nil {
+		err = lockError(lf.path, errLockCut)
+	}
+	return firstError(err, m.Unmap())
 }
 
 // close gives the memory and the file back; the process's locks end with it. A View that races with Close may still look for a slot, and

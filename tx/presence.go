@@ -365,7 +365,7 @@ func (st *Store) leaveLockFile(lf *lockFile) {
 // leave ends the use of the locks: this process is not one of those who have the database open any more.
 func (st *Store) leave() (err error) {
 	if lf := st.lockFile(); lf != nil {
-		if err := st.inLock(lf.leave); err != nil {
+		if err := lf.leave(); err != nil {
 			st.log.Warn("mmdb: close", "path", st.path, "error", err)
 		}
 		err = lf.close()

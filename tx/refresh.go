@@ -79,6 +79,9 @@ func (st *Store) follow(s *snapshot, word uint64) (found bool, err error) {
 			st.readerGone()
 		}
 	}()
+	if st.closing.Load() { // Close may not have seen the slot: what is read here may be gone at any time
+		return false, ErrDatabaseNotOpen
+	}
 	if st.table().published.Load() != word {
 		return false, nil
 	}
