@@ -1,7 +1,9 @@
 package tx
 
 import (
+	"bytes"
 	"iter"
+	"slices"
 
 	"mmdb/page"
 )
@@ -94,7 +96,10 @@ func (t *Tx) metas() (infos []MetaInfo) {
 
 // PageBytes returns the bytes of page no, or of the run that starts there, unverified. They live as Get's do. A page that t sees as free may
 // be gone from the end of the file since: it is all zeros then.
-func (t *Tx) PageBytes(no uint64) (b []byte, err error) {
+func (t *Tx) PageBytes(no uint64) (b []byte, err error) { return t.pageBytes(no, true) }
+
+// pageBytes is PageBytes; what is not lasting is only good for a look.
+func (t *Tx) pageBytes(no uint64, lasting bool) (b []byte, err error) {
 	if err := t.usable(); err != nil {
 		return nil, err
 	}
@@ -104,7 +109,7 @@ func (t *Tx) PageBytes(no uint64) (b []byte, err error) {
 	if t.writable {
 		t.show()
 	}
-	if b, err = t.pageOrRun(page.No(no)); err == nil {
+	if b, err = t.pageOrRun(page.No(no), lasting); err == nil {
 		return b, nil
 	}
 	if gone, listErr := t.notInUse(); listErr == nil {
@@ -116,18 +121,34 @@ func (t *Tx) PageBytes(no uint64) (b []byte, err error) {
 	return nil, err
 }
 
-// pageOrRun is PageBytes for a page below the high water that the file still has. An error is for the caller to judge.
-func (t *Tx) pageOrRun(no page.No) (b []byte, err error) {
+// pageOrRun is pageBytes for a page below the high water that the file still has. An error is for the caller to judge.
+func (t *Tx) pageOrRun(no page.No, lasting bool) (b []byte, err error) {
 	defer t.caught(enter(), &err)
 	b = t.raw(no, 1)
+	if lasting { // metas change, and what t sees as free is used again or cut off
+		b = copyOf(b)
+	}
 	if no < t.store.first {
 		return b, nil
 	}
 	if n := page.Run(b); n > 1 && t.inside(no, n) && page.Verify(t.raw(no, n), t.store.pageSize, no, t.store.salt) == nil {
 		b = t.raw(no, n)
+		if lasting && !t.stays(no) {
+			b = copyOf(b)
+		}
 	}
 	return b, nil
 }
+
+// stays reports whether page no is one that t needs.
+func (t *Tx) stays(no page.No) bool {
+	gone, err := t.notInUse()
+	_, ok := extentAt(gone, uint64(no))
+	return err == nil && !ok
+}
+
+// copyOf returns a copy of b that can't be appended to in place.
+func copyOf(b []byte) []byte { return slices.Clip(bytes.Clone(b)) }
 
 // Page describes page no, the run that starts there, or the free or pending extent that it lies in. A page inside a run
 // is of unknown kind. It reads the free list anew: to look at many pages use Pages.
@@ -160,7 +181,7 @@ func (t *Tx) describe(no page.No) (p PageInfo, err error) {
 	if !t.managed {
 		defer t.exitErr(enter(), &err)
 	}
-	b, err := t.PageBytes(uint64(no))
+	b, err := t.pageBytes(uint64(no), false)
 	if err != nil {
 		return p, err
 	}

@@ -1,6 +1,10 @@
 package tx
 
-import "testing"
+import (
+	"bytes"
+	"runtime/debug"
+	"testing"
+)
 
 // The free end of the file that an older snapshot still counts may be cut off: its pages are free all the same, and nothing is damaged.
 func TestPagesOfAReaderWhoseFreeEndWasCutOff(t *testing.T) {
@@ -33,6 +37,14 @@ func TestPagesOfAReaderWhoseFreeEndWasCutOff(t *testing.T) {
 	old, err := st.Begin(false)
 	noError(t, err)
 	defer func() { noError(t, old.Rollback()) }()
+	had := make(map[uint64][2][]byte) // of the pages that will be cut off, and others, with copies
+	for no := range uint64(old.limit) {
+		if no%16 == 0 || no < uint64(st.first) {
+			b, err := old.PageBytes(no)
+			noError(t, err)
+			had[no] = [2][]byte{b, bytes.Clone(b)}
+		}
+	}
 	noError(t, older.Rollback())
 	for i := 0; i < 1000 && st.w.fileSize >= old.Size()/2; i++ {
 		noError(t, fill(0, 1, 400+i%2))
@@ -47,6 +59,19 @@ func TestPagesOfAReaderWhoseFreeEndWasCutOff(t *testing.T) {
 		b, err := old.PageBytes(no)
 		if noError(t, err); len(b) != st.pageSize || !isZero(b) {
 			t.Errorf("page %d has %d bytes, which are not all zeros", no, len(b))
+		}
+	}
+	for no, b := range had { // they live as long as the transaction
+		fault := func() (r any) {
+			defer func() { r = recover() }()
+			defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+			if !bytes.Equal(b[0], b[1]) {
+				t.Errorf("the bytes of page %d have changed", no)
+			}
+			return nil
+		}()
+		if fault != nil {
+			t.Fatalf("the bytes of page %d are gone: %v", no, fault)
 		}
 	}
 	noError(t, old.Err())
