@@ -57,6 +57,12 @@ func (st *Store) refresh() error {
 	}
 }
 
+// awaitRefresh waits for a reader that saw a snapshot and looks for another process's, for Close, after which others see that there is none.
+func (st *Store) awaitRefresh() {
+	st.refreshing.Lock()
+	defer st.refreshing.Unlock()
+}
+
 // showsOlder returns an error if the lock file tells of an older commit than s, and not only because this process is just about to show that: then
 // somebody has put an older copy of it there, and who waited for the number of s would wait for ever.
 func (st *Store) showsOlder(s *snapshot) error {

@@ -330,8 +330,7 @@ func (st *Store) Close() error {
 	if err != nil {
 		return firstError(handed, err) // readers may still use the mapping
 	}
-	st.refreshing.Lock() // a reader that saw a snapshot may be about to look for another process's: later ones see that there is none
-	st.refreshing.Unlock()
+	st.awaitRefresh()
 	st.waitIdle() // for a Sync
 	err = st.closeState()
 	return firstError(failed, handed, err, st.release())
