@@ -36,16 +36,17 @@ type layer struct {
 
 // layers is the import table, from the top down. A folder of Go files that is not in it is an error.
 var layers = map[string]layer{
-	"cmd/mmdb": {own: []string{"mmdb", "mmdb/page", "mmdb/mmapfile"}, tool: true, others: []string{
+	"cmd/mmdb": {own: []string{"mmdb", "mmdb/page", "mmdb/mmapfile", "mmdb/cmd/mmdb/quiet"}, tool: true, others: []string{
 		"github.com/spf13/cobra", "github.com/schollz/progressbar/v3", "golang.org/x/term", "go.etcd.io/bbolt",
 		"github.com/charmbracelet/bubbletea", "github.com/charmbracelet/bubbles/textinput", "github.com/charmbracelet/lipgloss",
 		"go.etcd.io/bbolt/errors", "golang.org/x/image/font", "golang.org/x/image/font/basicfont", "golang.org/x/image/math/fixed"}},
-	"fuzz":     {own: []string{"mmdb", "mmdb/mmapfile"}, others: libraryModules},
-	".":        {own: []string{"mmdb/tx", "mmdb/page"}, library: true},
-	"tx":       {own: []string{"mmdb/freelist", "mmdb/page", "mmdb/mmapfile"}, others: libraryModules, library: true},
-	"freelist": {own: []string{"mmdb/page"}, others: libraryModules, library: true},
-	"page":     {others: libraryModules, library: true},
-	"mmapfile": {others: libraryModules, library: true},
+	"cmd/mmdb/quiet": {},
+	"fuzz":           {own: []string{"mmdb", "mmdb/mmapfile"}, others: libraryModules},
+	".":              {own: []string{"mmdb/tx", "mmdb/page"}, library: true},
+	"tx":             {own: []string{"mmdb/freelist", "mmdb/page", "mmdb/mmapfile"}, others: libraryModules, library: true},
+	"freelist":       {own: []string{"mmdb/page"}, others: libraryModules, library: true},
+	"page":           {others: libraryModules, library: true},
+	"mmapfile":       {others: libraryModules, library: true},
 }
 
 // libraryModules are the packages of other modules that a library package may import.

@@ -5,7 +5,11 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"mmdb/cmd/mmdb/quiet"
 )
+
+func init() { quiet.Restore() }
 
 func main() {
 	// With a channel registered, a write to a closed pipe is an error (EPIPE)

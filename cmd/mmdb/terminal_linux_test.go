@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -152,3 +154,33 @@ func TestTypedValue(t *testing.T) {
 	}
 	wantError(t, exitError, []string{"no key stopped"}, "", "get", "a.mmdb", "b", "stopped")
 }
+
+// No command asks the terminal anything before it begins: one that doesn't answer would hold it up, and what was typed ahead would be
+// taken for the answer.
+func TestStartAsksTheTerminalNothing(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tty, keyboard, screen := terminal(t, 80)
+	if _, err := io.WriteString(keyboard, "typed ahead\n"); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, "-test.run=^TestTerminalHasItsName$", "-test.v")
+	cmd.Env = append(os.Environ(), "TERM=xterm-256color", "CI=")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true} // in the foreground of the terminal
+	if err := cmd.Run(); err != nil {
+		t.Errorf("%v: %q", err, screen())
+	}
+	waitFor(t, screen, "its name is xterm-256color")
+	if s := screen(); strings.Contains(s, "\x1b") {
+		t.Errorf("the terminal was asked: %q", s)
+	}
+	if n, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCINQ); err != nil || n != len("typed ahead\n") {
+		t.Errorf("%d bytes typed ahead are left, %v", n, err)
+	}
+}
+
+// The terminal has its own name when commands run.
+func TestTerminalHasItsName(t *testing.T) { t.Log("its name is", os.Getenv("TERM")) }
