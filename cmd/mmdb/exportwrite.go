@@ -7,6 +7,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
+	"strings"
 	"unicode/utf8"
 
 	"mmdb"
@@ -150,35 +151,38 @@ func (c *csvWriter) end() error {
 type surveyor struct {
 	buckets                  int
 	binaryKeys, binaryValues bool
-	sequences                int  // buckets that have one
-	empty                    int  // buckets without a key with a value
-	bare                     bool // the last bucket is one so far
+	sequences                int      // buckets that have one
+	empty                    int      // buckets without a key with a value in them, or in those nested in them
+	bare                     []string // paths of the buckets around the last one, and its own, that have none so far
 }
 
-func (s *surveyor) bucket(_ string, b *mmdb.Bucket) error {
+func (s *surveyor) bucket(path string, b *mmdb.Bucket) error {
 	s.buckets++
 	if b.Sequence() != 0 {
 		s.sequences++
 	}
-	if s.bare {
-		s.empty++
-	}
-	s.bare = true
+	s.leave(path)
+	s.bare = append(s.bare, path)
 	return nil
 }
 
+// leave counts the buckets that the one at path is not in: nothing more will be found in them.
+func (s *surveyor) leave(path string) {
+	for n := len(s.bare); n > 0 && !strings.HasPrefix(path, s.bare[n-1]+"/"); n-- {
+		s.bare = s.bare[:n-1]
+		s.empty++
+	}
+}
+
 func (s *surveyor) pair(key, value []byte) error {
-	s.bare = false
+	s.bare = s.bare[:0] // what is read back makes all of them
 	s.binaryKeys = s.binaryKeys || !plainText(key)
 	s.binaryValues = s.binaryValues || !plainText(value)
 	return nil
 }
 
 func (s *surveyor) end() error {
-	if s.bare {
-		s.empty++
-	}
-	s.bare = false
+	s.leave("")
 	return nil
 }
 

@@ -136,6 +136,22 @@ func TestExportToCSVSaysWhatIsLost(t *testing.T) {
 	}
 }
 
+// A bucket that holds nothing but others comes back with the keys in them, so that nothing is said of it.
+func TestExportToCSVCountsTheBucketsThatAreLost(t *testing.T) {
+	t.Chdir(t.TempDir())
+	mustRun(t, "", "put", "a.mmdb", "a/b/c", "k", "v", "--create")
+	if r := tool("", "export", "a.mmdb", "--as", "csv"); r.code != exitOK || r.err != "" {
+		t.Errorf("a bucket with a bucket with a key: %d, %s", r.code, r.err)
+	}
+	for _, lost := range []string{"a/b/bare", "a/bare/in/it", "ab", `a\\/b`} {
+		mustRun(t, "", "put", "a.mmdb", lost, "k", "v", "--create")
+		mustRun(t, "", "del", "a.mmdb", lost, "k")
+	}
+	if r := tool("", "export", "a.mmdb", "--as", "csv"); !strings.Contains(r.err, "no place for 7 buckets without keys") {
+		t.Errorf("seven empty buckets: %s", r.err)
+	}
+}
+
 // makeBolt makes a bbolt file with nested buckets, sequences, and keys and values of many sizes.
 func makeBolt(t *testing.T, file string) (want string) {
 	t.Helper()
