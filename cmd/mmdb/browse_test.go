@@ -70,6 +70,14 @@ func TestBrowseWalksAndShows(t *testing.T) {
 	s.ends(exitOK)
 }
 
+// On a narrow screen what is said of a bucket is cut, and no length of a value comes in its place.
+func TestBrowseNarrow(t *testing.T) {
+	m := &browser{width: 24, height: 5, rows: []browseRow{{text: "people", value: "<bucket, 501 keys>", bucket: true}}}
+	if line := m.body()[0]; !strings.Contains(line, "<bucket") || strings.Contains(line, "bytes") {
+		t.Errorf("%q", line)
+	}
+}
+
 // Seeking a key and finding text in values.
 func TestBrowseSearches(t *testing.T) {
 	t.Chdir(t.TempDir())

@@ -152,7 +152,10 @@ func (m *browser) body() []string {
 // line draws one key, with its value from a column on.
 func (m *browser) line(row *browseRow, column int, selected bool) string {
 	key, value, room := fit(shorten(row.text, column-1), column), row.value, max(m.width-column-1, 0)
-	if textColumns(value) > room {
+	switch {
+	case row.bucket:
+		value = shorten(value, room)
+	case textColumns(value) > room:
 		note := fmt.Sprintf(" (%s bytes)", count(row.size))
 		value = shorten(shorten(value, max(room-len(note), 1))+note, room)
 	}
