@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -85,6 +86,34 @@ func TestRestoreDoesNotReplaceAnOpenDatabase(t *testing.T) {
 	wantError(t, exitError, []string{"no bucket more"}, "", "get", "a.mmdb", "more", "k")
 	if info, err := os.Lstat("link"); err != nil || info.Mode()&os.ModeSymlink == 0 {
 		t.Error("the link was replaced, not what it leads to")
+	}
+}
+
+// Nor is it replaced by text or a picture.
+func TestOutputDoesNotReplaceAnOpenDatabase(t *testing.T) {
+	t.Chdir(t.TempDir())
+	fill(t, "a.mmdb")
+	mustRun(t, "", "backup", "a.mmdb", "b.mmdb")
+	mustRun(t, "", "backup", "a.mmdb", "b.svg")
+	db, err := mmdb.Open("b.mmdb", fileMode, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	picture, err := mmdb.Open("b.svg", fileMode, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, exitInUse, []string{"b.mmdb is in use"}, "", "export", "a.mmdb", "-o", "b.mmdb", "--force", "--timeout", "20ms")
+	wantError(t, exitInUse, []string{"b.mmdb is in use"}, "", "dump", "a.mmdb", "-o", "b.mmdb", "--force", "--timeout", "20ms")
+	wantError(t, exitInUse, []string{"b.svg is in use"}, "", "map", "a.mmdb", "-o", "b.svg", "--force", "--timeout", "20ms")
+	if err := errors.Join(db.Close(), picture.Close()); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, "", "check", "b.mmdb")
+	mustRun(t, "", "export", "a.mmdb", "-o", "b.mmdb", "--force")
+	mustRun(t, "", "import", "c.mmdb", "b.mmdb", "--from", "jsonl", "--create")
+	if got, want := everything(t, "c.mmdb"), everything(t, "a.mmdb"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 

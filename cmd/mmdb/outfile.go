@@ -15,10 +15,11 @@ import (
 type outFile struct {
 	*os.File
 	final string // the name it gets at the end
+	free  func() // lets others open the database that it replaces
 }
 
 // createOut makes the file at path with mode 0600. An existing file is refused
-// without force, and one that is the same file as input (by whatever name) always.
+// without force, and one that is the same file as input (by whatever name), or a database that may be in use, always.
 func (a *app) createOut(path string, force bool, input string) (*outFile, error) {
 	if sameFile(path, input) {
 		return nil, fmt.Errorf("%s: output and input are the same file", path)
@@ -35,22 +36,39 @@ func (a *app) createOut(path string, force bool, input string) (*outFile, error)
 	}
 	if err == nil && !info.Mode().IsRegular() { // with force: a device or a pipe is written to
 		f, err := a.openAwaited(path, os.O_WRONLY)
-		return &outFile{File: f, final: path}, err
+		return &outFile{File: f, final: path, free: func() {}}, err
 	}
-	target := path
+	target, free := path, func() {}
 	if resolved, err := filepath.EvalSymlinks(path); err == nil {
 		target = resolved
 	}
+	if pageSizeOf(target) != 0 {
+		if target, free, err = a.target(path, input, force); err != nil {
+			return nil, err
+		}
+	}
+	out, err := newOut(path, target)
+	if err != nil {
+		free()
+		return nil, err
+	}
+	out.free = free
+	return out, nil
+}
+
+// newOut makes what becomes the file target at the end, which the user calls path.
+func newOut(path, target string) (*outFile, error) {
 	f, err := os.CreateTemp(filepath.Dir(target), ".mmdb-*.tmp")
 	if err != nil {
 		return nil, makeError(path, filepath.Dir(target), err)
 	}
-	return &outFile{File: f, final: target}, nil
+	return &outFile{File: f, final: target, free: func() {}}, nil
 }
 
 // finish makes the output durable under its name when err is nil and removes
 // it otherwise. It returns err, or what went wrong itself.
 func (o *outFile) finish(err error, force bool) error {
+	defer o.free()
 	if o.Name() == o.final {
 		return errors.Join(err, o.Close())
 	}

@@ -88,7 +88,7 @@ func (a *app) restoreStream(to string, force bool) error {
 		return err
 	}
 	defer free()
-	out, err := a.createOut(target, force, "")
+	out, err := newOut(to, target)
 	if err != nil {
 		return targetError(to, err)
 	}
