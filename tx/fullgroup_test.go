@@ -43,6 +43,35 @@ func TestSmallUpdatesSucceedInAFullDatabase(t *testing.T) {
 	}
 }
 
+// A database that puts of one key each have filled up can be emptied by deletions of one key each: the puts that split a leaf, though they
+// take only a page more than they free, leave some of the pages that are kept for deletions.
+func TestDatabaseFilledByPutsCanBeEmptied(t *testing.T) {
+	for _, c := range []struct{ pages, size int }{{25, 10}, {25, 1000}, {50, 100}, {50, 3000}, {256, 1000}} {
+		st := openStore(t, memoryPath(t), &Options{MaxSize: int64(c.pages) * 4096, Exclusive: true})
+		one := func(change func(b *Bucket) error) error {
+			return st.Update(func(tx *Tx) error {
+				b, err := tx.CreateBucketIfNotExists([]byte("b"))
+				if err != nil {
+					return err
+				}
+				return change(b)
+			})
+		}
+		n, err := 0, error(nil)
+		for ; err == nil; n++ {
+			err = one(func(b *Bucket) error { return b.Put([]byte(fmt.Sprint(n)), make([]byte, c.size)) })
+		}
+		wantError(t, err, ErrMaxSizeReached)
+		for i := range n - 1 {
+			if err := one(func(b *Bucket) error { return b.Delete([]byte(fmt.Sprint(i))) }); err != nil {
+				t.Errorf("%d pages, values of %d bytes: deletion %d of %d: %v", c.pages, c.size, i, n-1, err)
+				break
+			}
+		}
+		checkStore(t, st)
+	}
+}
+
 // Records of lazy commits do not take the pages that are kept for updates that grow nothing. What such an update waits for is a flush, after
 // which it still is a lazy commit: a checkpoint then would free nothing, and there must be one at last.
 func TestRecordsOfLazyCommitsStayFew(t *testing.T) {

@@ -26,7 +26,8 @@ type Options struct {
 	PageSize int
 	// InitialSize is the size in bytes to which a new file is extended.
 	InitialSize int64
-	// MaxSize bounds the size of the file in bytes; zero is no bound.
+	// MaxSize bounds the size of the file in bytes; zero is no bound. An eighth of it, at most 64 pages, is kept for changes that write no more
+	// than they free, so that deletions succeed in a full database.
 	MaxSize int64
 	// Durability says when commits return; the default is Durable. Tx.SetDurability chooses for one transaction.
 	Durability Durability

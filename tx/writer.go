@@ -39,7 +39,7 @@ type writer struct {
 	written   []writtenRun       // what it has written
 	spilled   bool               // it wrote pages ahead of its commit
 	gathered  bool               // the units are those of the group with the newest function, which has ended
-	modest    bool               // the function frees as much as it writes, and its space is being secured
+	growth    growth             // of the function whose space is being secured
 	shown     bool               // the function has spilled, and its caller may have slices of what it spilled
 	deadRuns  uint64             // pages of runs in the file that the function has written and freed since it looked for such (reuseSpilled)
 	noSlack   int                // so often the file does not grow for the sake of long runs
@@ -248,10 +248,14 @@ func (w *writer) roomFor(units []uint32, limit page.No) bool {
 	for i := range w.freed {
 		freed += w.freed[i].Len
 	}
-	if need <= freed+1 && !w.spilled || w.modest || w.sealing && w.group.reserve { // one more for the commit record
+	if need <= freed+1 && !w.spilled || w.growth == growsNothing || w.sealing && w.group.reserve { // one more for the commit record
 		return true
 	}
-	return w.space.FreePages()+uint64(max(limit, w.space.HighWater())-w.space.HighWater()) >= need+w.reserve(limit)
+	reserve := w.reserve(limit)
+	if w.growth == growsLittle { // many of these must not take all of it
+		reserve = max(deleteReserveMin, reserve/2)
+	}
+	return w.space.FreePages()+uint64(max(limit, w.space.HighWater())-w.space.HighWater()) >= need+reserve
 }
 
 // limit returns how many pages the file may have; zero is without limit.

@@ -287,7 +287,7 @@ func (t *Tx) join() (changed bool, err error) {
 	g.last, g.root, g.checkpoint = t.commit, t.root.hdr, checkpoint
 	g.body = g.buf[:copy(g.buf[:], t.root.inline)]
 	g.durable = durable
-	g.reserve = g.reserve || w.limit() > 0 && w.growsNothing()
+	g.reserve = g.reserve || w.limit() > 0 && w.growing() != growsMuch
 	w.group = g
 	w.dirty.keepChanges()
 	return true, nil
@@ -309,9 +309,9 @@ func (t *Tx) secureSpace(checkpoint bool) error {
 	}
 	w.gather(t.root.hdr, t.root.inline)
 	before := len(w.taken)
-	w.modest = w.growsNothing()
+	w.growth = w.growing()
 	_, err := w.place(append(w.lens, space))
-	w.modest = false
+	w.growth = growsMuch
 	if err != nil {
 		return err
 	}
@@ -320,18 +320,35 @@ func (t *Tx) secureSpace(checkpoint bool) error {
 	return nil
 }
 
-// fewWritten is how many pages a function may write that may be one more than it frees, and counts as one that grows nothing: a put that
-// splits a leaf. Larger ones would take the pages that are kept for others one at a time.
+// growth is by how much a function makes the database larger: what it may take of the pages that are kept for deletions in one with a
+// maximum size.
+type growth uint8
+
+const (
+	growsMuch    growth = iota // none
+	growsLittle                // half of them: it writes a page more than it frees, as a put does that splits a leaf
+	growsNothing               // all: it frees as many pages as it makes the open group write
+)
+
+// fewWritten is how many pages a function may write that grows little. Larger ones would take the half one page at a time.
 const fewWritten = 8
 
-// growsNothing reports whether the running function frees as many pages as it makes the open group write.
-func (w *writer) growsNothing() bool {
+// growing returns the growth of the running function.
+func (w *writer) growing() growth {
 	freed := int64(0)
 	for _, p := range w.freed[w.mark.freed:] {
 		freed += int64(p.Len)
 	}
 	written := (w.dirty.used() - w.mark.dirty) >> w.st.shift
-	return !w.spilled && (written <= freed || written <= min(fewWritten, freed+1))
+	switch {
+	case w.spilled:
+		return growsMuch
+	case written <= freed:
+		return growsNothing
+	case written <= min(fewWritten, freed+1):
+		return growsLittle
+	}
+	return growsMuch
 }
 
 // bothErrors joins the error of a function and the one of the state that it has read.
