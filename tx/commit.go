@@ -189,13 +189,22 @@ func (w *writer) chainDue() uint64 {
 	due := max(chainMin, chainFactor*w.space.CheckpointBound(len(w.freed))>>w.st.shift)
 	if m := w.st.opts.MaxSize; m > 0 {
 		due = min(due, max(chainFew, int(m>>w.st.shift/chainShare)))
+		if w.scarce() {
+			due = chainFew
+		}
 	}
 	return uint64(min(due, chainMax))
 }
 
 // overdue reports whether a lazy commit is to be made durable for the sake of a checkpoint: in a database with a maximum size
 // the records would take the pages that are kept for commits that grow nothing.
-func (w *writer) overdue() bool { return w.st.opts.MaxSize > 0 && w.chainPages >= 2*w.chainDue() }
+func (w *writer) overdue() bool {
+	due := w.chainDue()
+	if !w.scarce() {
+		due *= 2
+	}
+	return w.st.opts.MaxSize > 0 && w.chainPages >= due
+}
 
 // endFreed adds to what the commit frees the records that a checkpoint makes superfluous, puts the list in order and
 // encodes it.

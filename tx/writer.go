@@ -234,6 +234,7 @@ func (w *writer) place(units []uint32) ([]page.No, error) {
 const (
 	deleteReserve    = 64
 	deleteReserveMin = 4
+	deletePath       = 8 // of these, so many are enough for a deletion: for a few pages on the way to a key, and chainFew records
 )
 
 // roomFor reports whether commits that grow the database leave the reserve alone.
@@ -253,9 +254,21 @@ func (w *writer) roomFor(units []uint32, limit page.No) bool {
 	}
 	reserve := w.reserve(limit)
 	if w.growth == growsLittle { // many of these must not take all of it
-		reserve = max(deleteReserveMin, reserve/2)
+		reserve = min(reserve, max(deletePath, reserve/2))
 	}
-	return w.space.FreePages()+uint64(max(limit, w.space.HighWater())-w.space.HighWater()) >= need+reserve
+	return w.room(limit) >= need+reserve
+}
+
+// room returns how many pages there are for commits when the database may have limit pages.
+func (w *writer) room(limit page.No) uint64 {
+	high := w.space.HighWater()
+	return w.space.FreePages() + uint64(max(limit, high)-high)
+}
+
+// scarce reports whether the pages that are kept for commits that grow nothing are being used: then commit records must not take many.
+func (w *writer) scarce() bool {
+	limit := w.limit()
+	return limit > 0 && w.room(limit) < w.reserve(limit)
 }
 
 // limit returns how many pages the file may have; zero is without limit.

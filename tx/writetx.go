@@ -301,7 +301,7 @@ func (t *Tx) secureSpace(checkpoint bool) error {
 	space := w.mostRecordSpace(checkpoint, pages)
 	need := pages + uint64(space)
 	limit, high := w.limit(), w.space.HighWater()
-	if limit == 0 || w.space.FreePages()+uint64(max(limit, high)-high) >= need+w.reserve(limit) {
+	if limit == 0 || w.room(limit) >= need+w.reserve(limit) {
 		tail := uint64(w.fileSize>>t.shift) - uint64(high)
 		if tail >= need || w.dirty.runs == 0 && w.space.FreePages()+tail >= need && (tail >= uint64(space) || w.space.HasRun(uint64(space))) {
 			return nil // single pages fit anywhere, and there is a place for the record
