@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"testing"
+	"time"
 
 	"mmdb"
 	"mmdb/tx"
@@ -18,7 +19,7 @@ func TestCrashCompaction(t *testing.T) {
 				cfg.Shards *= 10
 			}
 			if *crashFor > 0 {
-				cfg.Shards = 0
+				cfg.Shards, cfg.Until = 0, time.Now().Add(*crashFor/4)
 			}
 			tx.Sabotage(&o, tx.EagerCut)
 			tr := traceOf(t, o, compaction())
