@@ -61,7 +61,8 @@
 // # Order of reading
 //
 // store.go and snapshot.go, readers.go, tx.go; then search.go, cursor.go, bucket.go, nest.go and put.go, split.go, spread.go,
-// delete.go for the trees; writetx.go, group.go, writer.go, fold.go, seal.go, commit.go, flight.go for the commit; place.go, carry.go, compact.go and relocate.go for where its pages go; space.go and grow.go for
+// delete.go for the trees; writetx.go, group.go, writer.go, fold.go, seal.go, commit.go, flight.go for the commit; place.go, alloc.go, slots.go, carry.go, compact.go and
+// relocate.go for where its pages go; space.go and grow.go for
 // free space and the file; presence.go, session.go, lockfile.go, lockopen.go, refresh.go and role.go for several processes; create.go, open.go, distrust.go and recover.go for its life; walk.go and check.go for what
 // must hold; stats.go, readerlist.go, processlist.go and held.go for who watches; salvage.go and its files for damaged files.
 //

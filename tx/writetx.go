@@ -320,37 +320,6 @@ func (t *Tx) secureSpace(checkpoint bool) error {
 	return nil
 }
 
-// growth is by how much a function makes the database larger: what it may take of the pages that are kept for deletions in one with a
-// maximum size.
-type growth uint8
-
-const (
-	growsMuch    growth = iota // none
-	growsLittle                // half of them: it writes a page more than it frees, as a put does that splits a leaf
-	growsNothing               // all: it frees as many pages as it makes the open group write
-)
-
-// fewWritten is how many pages a function may write that grows little. Larger ones would take the half one page at a time.
-const fewWritten = 8
-
-// growing returns the growth of the running function.
-func (w *writer) growing() growth {
-	freed := int64(0)
-	for _, p := range w.freed[w.mark.freed:] {
-		freed += int64(p.Len)
-	}
-	written := (w.dirty.used() - w.mark.dirty) >> w.st.shift
-	switch {
-	case w.spilled:
-		return growsMuch
-	case written <= freed:
-		return growsNothing
-	case written <= min(fewWritten, freed+1):
-		return growsLittle
-	}
-	return growsMuch
-}
-
 // bothErrors joins the error of a function and the one of the state that it has read.
 func bothErrors(err, base error) error {
 	if base == nil {
