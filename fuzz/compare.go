@@ -78,7 +78,11 @@ func (s *summer) bucket(b *mmdb.Bucket, depth int) error {
 			return nil
 		}
 		s.open(k)
-		return s.bucket(b.Bucket(k), depth+1)
+		child := b.Bucket(k)
+		if err := b.Tx().Err(); err != nil {
+			return err // damage, not a bucket that is gone
+		}
+		return s.bucket(child, depth+1)
 	})
 	s.close(b.Sequence())
 	return err
