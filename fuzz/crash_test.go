@@ -103,6 +103,9 @@ func TestCrashOperations(t *testing.T) {
 		o := carrying(seed, plainOptions(seed)) // images are opened by one that does not cut them all the time
 		o.PageSize = 0
 		cfg := CrashConfig{Seed: seed, Extra: 12, Recrash: recrash, Only: *crashImage, Until: until, Keep: keep, Options: o}
+		if until.IsZero() && *crashImage == 0 {
+			cfg.Shards = 4 * runtime.GOMAXPROCS(0) // a quarter of the images, of more runs
+		}
 		report, err := crashAll(t, tr, cfg)
 		total += report.Images
 		recrashes += report.Recrashes
