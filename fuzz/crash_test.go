@@ -159,7 +159,7 @@ func TestCrashLargeCommit(t *testing.T) {
 		unit  int
 		extra int
 		of    int // every so many images are verified
-	}{{"sixteenth", 1, 100, 1}, {"whole", 16, 3, 40}} {
+	}{{"sixteenth", 1, 100, 1}, {"whole", 16, 3, 80}} {
 		t.Run(c.name, func(t *testing.T) {
 			var o mmdb.Options
 			cfg := CrashConfig{Seed: 1, Extra: c.extra, Keep: keepDir(t)}

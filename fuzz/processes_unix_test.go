@@ -53,10 +53,11 @@ type process struct {
 // Several processes read and write one database. At random one is killed, or stopped for a while. Every reader sees exactly one commit, and
 // goes on seeing it; what was acknowledged stays; and at the end the file is whole.
 func TestProcessesShareADatabase(t *testing.T) {
+	t.Parallel() // it waits for much of the time
 	if !mmapfile.ByteLocks {
 		t.Skip("this system can't lock single bytes of a file: there is no sharing")
 	}
-	length := 10 * time.Second
+	length := 8 * time.Second
 	if brief() {
 		length = 4 * time.Second
 	}

@@ -290,6 +290,7 @@ func straceScenes(t *testing.T) []*straceScene {
 // TestSystemCallsFail lets the system calls of a real process fail, the n-th for each n, with strace: acknowledged transactions survive,
 // after a failed flush or meta write everything is refused until the next open, and any other failure fails one transaction.
 func TestSystemCallsFail(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	total := map[string]int{}
 	scenes := straceScenes(t)
