@@ -46,23 +46,18 @@ func (l *List) Alloc(units []uint32, dst []page.No, limit page.No) ([]page.No, e
 	if total == 0 {
 		return dst, nil
 	}
-	if l.lowest {
-		if dst, err := l.allocLowest(units, dst, limit); err == nil {
-			return dst, nil
-		}
-	}
-	if total <= fewPages { // the usual case: what is set aside was hidden when runs were looked for
+	if total <= fewPages && !l.lowest { // the usual case: what is set aside was hidden when runs were looked for
 		if p, ok := l.nearRun(total); ok {
 			l.free.remove(Extent{p, total})
 			return layOut(units, dst, p), nil
 		}
 	}
-	a := allocation{l: l, units: units, base: l.highWater, hotFrom: hot[0], hotTo: hot[1]}
+	a := allocation{l: l, units: units, base: l.highWater, hotFrom: hot[0], hotTo: hot[1], lowest: l.lowest}
 	a.hide()
 	apart := a.hidden.Len > 0
 	dst, err := a.alloc(dst, total, singles, limit)
 	a.show()
-	if err != nil && (apart || a.hotPages > 0) { // it may do where nothing stands apart
+	if err != nil && (apart || a.hotPages > 0 || a.lowest) { // it may do where nothing stands apart
 		a = allocation{l: l, units: units, base: l.highWater}
 		dst, err = a.alloc(dst, total, singles, limit)
 	}
@@ -72,9 +67,11 @@ func (l *List) Alloc(units []uint32, dst []page.No, limit page.No) ([]page.No, e
 // alloc is Alloc for total pages, of which singles are units of their own.
 func (a *allocation) alloc(dst []page.No, total, singles uint64, limit page.No) ([]page.No, error) {
 	l := a.l
-	if p, ok := l.oneRun(total); ok {
-		l.free.remove(Extent{p, total})
-		return layOut(a.units, dst, p), nil
+	if !a.lowest {
+		if p, ok := l.oneRun(total); ok {
+			l.free.remove(Extent{p, total})
+			return layOut(a.units, dst, p), nil
+		}
 	}
 	a.runs = l.runs[:0]
 	dst, err := a.place(dst, total-singles, singles, limit)
@@ -101,6 +98,8 @@ type allocation struct {
 	base  page.No   // where the units go that fit nowhere
 	rest  uint64    // pages of those units
 
+	lowest bool // as far to the begin of the file as possible (SetLowest)
+
 	hidden Extent // free pages that are set aside (Reserve)
 
 	hotFrom, hotTo int      // units whose single pages are hot (SetHot)
@@ -116,11 +115,15 @@ func (a *allocation) place(dst []page.No, multi, singles uint64, limit page.No) 
 	dst = slices.Grow(dst, len(a.units))[:n+len(a.units)]
 	a.first = dst[n:]
 	clear(a.first)
-	a.enter()
-	if multi > 0 {
-		a.placeMulti(multi)
+	if a.lowest {
+		a.takeLowest(singles)
+	} else {
+		a.enter()
+		if multi > 0 {
+			a.placeMulti(multi)
+		}
+		a.takeSingles(singles-a.takeHot(), limit)
 	}
-	a.takeSingles(singles-a.takeHot(), limit)
 	if a.rest > 0 && a.base+page.No(a.rest) > limit {
 		a.undo()
 		return dst[:n], ErrFull

@@ -1,10 +1,6 @@
 package freelist
 
-import (
-	"slices"
-
-	"mmdb/page"
-)
+import "mmdb/page"
 
 // SetLowest says whether Alloc takes the lowest free pages, in however many pieces, so that the end of the file becomes free. It
 // then regards neither what SetTarget and SetHot say nor what Reserve sets aside.
@@ -48,47 +44,32 @@ func (l *List) UsedFrom(p page.No) uint64 {
 	return used
 }
 
-// allocLowest is Alloc after SetLowest: each unit of several pages goes into the first run that holds it, and single pages into what is
-// free from the begin of the file on.
-func (l *List) allocLowest(units []uint32, dst []page.No, limit page.No) ([]page.No, error) {
-	a, n := allocation{l: l, units: units, base: l.highWater, runs: l.runs[:0]}, len(dst)
-	dst = slices.Grow(dst, len(units))[:n+len(units)]
-	a.first = dst[n:]
-	clear(a.first)
-	singles := uint64(0)
-	for i, u := range units {
+// takeLowest finds places after SetLowest: each unit of several pages goes into the first run that holds it, and n single pages into what is
+// free from the begin of the file on. What fits nowhere is left for raise.
+func (a *allocation) takeLowest(n uint64) {
+	l := a.l
+	for i, u := range a.units {
 		if u == 1 {
-			singles++
-		} else if p, ok := l.Lowest(uint64(u)); ok {
+			continue
+		}
+		if p, ok := l.Lowest(uint64(u)); ok {
 			l.free.remove(Extent{p, uint64(u)})
 			a.first[i] = p
 		} else {
 			a.rest += uint64(u)
 		}
 	}
-	a.rest += singles - a.takeLowest(singles)
-	defer func() { l.runs = a.runs[:0] }()
-	if a.rest > 0 && a.base+page.No(a.rest) > limit {
-		a.undo()
-		return dst[:n], ErrFull
+	if n == 0 {
+		return
 	}
-	a.placeSingles()
-	a.raise()
-	return dst, nil
-}
-
-// takeLowest takes the first n free pages of the file, or as many as there are, and returns how many.
-func (a *allocation) takeLowest(n uint64) (taken uint64) {
-	a.l.free.each(0, 1, func(e Extent) bool {
-		e.Len = min(e.Len, n-taken)
-		if e.Len > 0 {
-			a.runs = append(a.runs, e)
-			taken += e.Len
-		}
-		return taken < n
+	l.free.each(0, 1, func(e Extent) bool {
+		e.Len = min(e.Len, n)
+		a.runs = append(a.runs, e)
+		n -= e.Len
+		return n > 0
 	})
 	for _, e := range a.runs {
-		a.l.free.remove(e)
+		l.free.remove(e)
 	}
-	return taken
+	a.rest += n
 }

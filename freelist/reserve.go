@@ -15,7 +15,7 @@ func (l *List) ReserveRun(n uint64) {
 // hide takes what is set aside out of the free pages, if all of it is free, for the time of an allocation.
 func (a *allocation) hide() {
 	l := a.l
-	if e := l.reserve; l.target > 0 && e.Len > 0 && e.End() <= l.highWater && l.free.all(e) {
+	if e := l.reserve; l.target > 0 && !a.lowest && e.Len > 0 && e.End() <= l.highWater && l.free.all(e) {
 		l.free.remove(e)
 		a.hidden = e
 	}

@@ -34,7 +34,7 @@ type Crowd struct {
 	rec *Recorder
 	db  *mmdb.DB
 
-	compacting int // calls of Compact in this session; protected by mu
+	compacting int // calls of Compact at work; protected by mu
 
 	mu      sync.Mutex
 	rng     *rand.Rand // of pauses
@@ -108,7 +108,7 @@ func (c *Crowd) session(number uint64) error {
 	err = db.Close()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.open, c.closing, c.compacting = false, false, 0
+	c.open, c.closing = false, false
 	switch {
 	case c.err != nil:
 		return c.err
@@ -318,6 +318,7 @@ func (c *crowdClient) compact() {
 	c.mu.Unlock()
 	_, err := c.db.Compact(context.Background(), mmdb.CompactOptions{})
 	c.mu.Lock()
+	c.compacting-- // the metas of all its functions are written
 	broken := c.broken
 	c.mu.Unlock()
 	if err != nil && !broken {

@@ -147,12 +147,7 @@ func (b *Bucket) leadTo(p *path, pg []byte, ref page.Ref) (bool, error) {
 	if key == nil || err != nil {
 		return false, err
 	}
-	f, err := b.root(p)
-	for err == nil && f.level > level {
-		if f.i, err = f.branchBody().Search(key, b.tx); err == nil {
-			f, err = b.push(p, f.branchBody().Child(f.i))
-		}
-	}
+	f, err := b.seekLevel(p, key, level)
 	return err == nil && f.ref == ref, err
 }
 

@@ -78,10 +78,10 @@ type compaction struct {
 
 // run makes passes over the database until one does not help any more.
 func (c *compaction) run() error {
+	if err := c.settle(); err != nil {
+		return err
+	}
 	for range compactPasses {
-		if err := c.settle(); err != nil {
-			return err
-		}
 		if c.end <= c.limit+compactSlack && !c.st.sabotaged(EagerCut) {
 			return nil
 		}
@@ -121,7 +121,7 @@ func (c *compaction) settle() error {
 		end, size := c.end, c.size
 		err := c.st.UpdateContext(c.ctx, func(t *Tx) error {
 			t.SetDurability(Durable)
-			t.root.dirty, t.tidy = true, true
+			t.tidy = true
 			return nil
 		})
 		if err != nil {

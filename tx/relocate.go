@@ -40,7 +40,7 @@ func (f *finder) find(t *Tx) (more bool, err error) {
 	t.lendRoot()
 	from := f.from
 	f.from = nil
-	return f.bucket(t, &t.root, nil, from)
+	return f.bucket(&t.root, nil, from)
 }
 
 // A visit is where a finder is in a bucket.
@@ -50,7 +50,7 @@ type visit struct {
 }
 
 // bucket looks at the items of b, which is at in, from those of from on.
-func (f *finder) bucket(t *Tx, b *Bucket, in *place, from [][]byte) (more bool, err error) {
+func (f *finder) bucket(b *Bucket, in *place, from [][]byte) (more bool, err error) {
 	v, found := new(visit), false // not on the stack: a file may have buckets inside each other as deep as it has pages
 	if len(from) == 0 {
 		err = b.edge(&v.path, false)
@@ -64,7 +64,7 @@ func (f *finder) bucket(t *Tx, b *Bucket, in *place, from [][]byte) (more bool, 
 		if err := f.path(b, v, in); err != nil {
 			return false, err
 		}
-		if more, err := f.leaf(t, b, &v.path, in, from, found); more || err != nil {
+		if more, err := f.leaf(b, &v.path, in, from, found); more || err != nil {
 			return more, err
 		}
 		found = false
@@ -78,33 +78,36 @@ func (f *finder) path(b *Bucket, v *visit, in *place) error {
 	if leaf.i >= leaf.leafBody().Count() {
 		return nil // no key leads here, or none that was not looked at
 	}
-	key, err := b.wholeKey(leaf.leafBody(), leaf.i)
-	if err != nil {
-		return err
-	}
-	key = bytes.Clone(key)
-	moves := false
+	from, moves := len(f.found), false
 	for k := p.n - 1; k >= 0; k-- {
 		fr := &p.f[k]
 		if fr.ref == 0 || fr.ref == v.seen[k] {
 			continue
 		}
 		if fr.level > 0 && f.behind(b.tx, branchRuns(fr.branchBody())) > 0 {
-			f.found = append(f.found, movable{in, key, fr.level, true})
+			f.found = append(f.found, movable{in, nil, fr.level, true})
 		}
 		if fr.ref.Page() >= f.limit && !moves {
 			moves = true
-			f.found = append(f.found, movable{in, key, fr.level, false})
+			f.found = append(f.found, movable{in, nil, fr.level, false})
 			f.pages++
 		}
 		v.seen[k] = fr.ref
 	}
-	return nil
+	if len(f.found) == from {
+		return nil
+	}
+	key, err := b.wholeKey(leaf.leafBody(), leaf.i)
+	key = bytes.Clone(key)
+	for i := from; i < len(f.found); i++ {
+		f.found[i].key = key
+	}
+	return err
 }
 
 // leaf looks at the items of the leaf of p from its slot on. With found the first of them was looked at before, or is the bucket where
 // that goes on.
-func (f *finder) leaf(t *Tx, b *Bucket, p *path, in *place, from [][]byte, found bool) (more bool, err error) {
+func (f *finder) leaf(b *Bucket, p *path, in *place, from [][]byte, found bool) (more bool, err error) {
 	l := p.leaf().leafBody()
 	for i := p.leaf().i; i < l.Count(); i++ {
 		key, err := b.wholeKey(l, i)
@@ -115,7 +118,7 @@ func (f *finder) leaf(t *Tx, b *Bucket, p *path, in *place, from [][]byte, found
 		if found {
 			inner = from[1:]
 		}
-		if !found && f.behind(t, cellRuns(l, i)) > 0 {
+		if !found && f.behind(b.tx, cellRuns(l, i)) > 0 {
 			f.found = append(f.found, movable{in, bytes.Clone(key), 0, true})
 		}
 		if l.Kind(i) == page.CellBucket && (!found || len(inner) > 0) {
@@ -123,7 +126,7 @@ func (f *finder) leaf(t *Tx, b *Bucket, p *path, in *place, from [][]byte, found
 			if err != nil {
 				return false, err
 			}
-			if more, err := f.bucket(t, child, &place{up: in, name: bytes.Clone(key)}, inner); more || err != nil {
+			if more, err := f.bucket(child, &place{up: in, name: bytes.Clone(key)}, inner); more || err != nil {
 				return more, err
 			}
 		}
@@ -136,7 +139,7 @@ func (f *finder) leaf(t *Tx, b *Bucket, p *path, in *place, from [][]byte, found
 	return false, nil
 }
 
-// behind returns how many pages of runs stand behind the limit.
+// behind returns how many pages of runs stand behind the limit, and counts them.
 func (f *finder) behind(t *Tx, runs []slotRun) (n uint64) {
 	for _, r := range runs {
 		if r.at.Page.Page() >= f.limit {
@@ -210,11 +213,10 @@ func (t *Tx) bucketAt(p *place) *Bucket {
 	if p == nil {
 		return &t.root
 	}
-	b := &t.root
-	for names := p.up.names(p.name); len(names) > 0 && b != nil; names = names[1:] {
-		b = b.nested(names[0])
+	if up := t.bucketAt(p.up); up != nil {
+		return up.nested(p.name)
 	}
-	return b
+	return nil
 }
 
 // one moves f, in bucket b. With full there is no place for its runs beside those that were moved: a transaction of its own finds one.
@@ -223,12 +225,7 @@ func (m *mover) one(b *Bucket, f *movable) (full bool, err error) {
 		return false, err
 	}
 	var p path
-	fr, err := b.root(&p)
-	for err == nil && fr.level > f.level {
-		if fr.i, err = fr.branchBody().Search(f.key, b.tx); err == nil {
-			fr, err = b.push(&p, fr.branchBody().Child(fr.i))
-		}
-	}
+	fr, err := b.seekLevel(&p, f.key, f.level)
 	switch {
 	case err != nil || fr.level != f.level:
 		return false, err

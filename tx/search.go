@@ -107,6 +107,17 @@ func (b *Bucket) seekLeaf(p *path, key []byte) (*frame, error) {
 	return f, err
 }
 
+// seekLevel leads p to the page of that level on the way to key, or to the root if that is lower.
+func (b *Bucket) seekLevel(p *path, key []byte, level int) (*frame, error) {
+	f, err := b.root(p)
+	for err == nil && f.level > level {
+		if f.i, err = f.branchBody().Search(key, b.tx); err == nil {
+			f, err = b.push(p, f.branchBody().Child(f.i))
+		}
+	}
+	return f, err
+}
+
 // edge leads p to the first slot of b, or one past the last.
 func (b *Bucket) edge(p *path, last bool) error {
 	f, err := b.root(p)

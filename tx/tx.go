@@ -29,7 +29,7 @@ type Tx struct {
 	base       *group // of a write transaction: the newest group whose changes it sees
 	onCommit   []func()
 	stats      TxStats
-	tidy       bool              // the record of its commit is to be a checkpoint, see Compact
+	tidy       bool              // it commits, with a checkpoint, though it changes nothing, see Compact
 	freeing    uint64            // pages that the running change has freed with whole trees, see freeTree
 	touched    byte              // see touch
 	usual      int               // moves that followed the last seek of a cursor; kept when t is used again

@@ -271,7 +271,7 @@ func (t *Tx) join() (changed bool, err error) {
 		return false, err
 	}
 	t.root.moveIn()
-	if !t.root.dirty && len(w.taken) == w.mark.taken {
+	if !t.root.dirty && !t.tidy && len(w.taken) == w.mark.taken {
 		return false, nil
 	}
 	g := w.group
